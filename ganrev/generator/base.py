@@ -1,0 +1,56 @@
+"""What every generator offers."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Prior = Literal["uniform", "normal"]
+
+
+class Generator(nn.Module):
+    """A frozen map from latents to pictures.
+
+    Attributes:
+        latent_dim: number of latents.
+        image_size: side of the square picture, in pixels.
+        prior: `uniform` (U[-1, 1]) or `normal` (N(0, 1)), the distribution of each latent.
+        unseen_scale: factor on z before rounding when the picture was not drawn by the generator itself; it
+            puts the unit step of `quant=extreme` on the paper's scale (latents of about -15 to 15).
+        digest: SHA-256 of the weights, hexadecimal; fills the file's fingerprint and the run's identity.
+    """
+
+    latent_dim: int
+    image_size: int
+    prior: Prior = "uniform"
+    unseen_scale: float = 1.0
+    digest: str = ""
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Draw pictures.
+
+        Args:
+            z: latents, float [N, latent_dim].
+
+        Returns:
+            x, float32 [N, 3, image_size, image_size], nominally in [-1, 1] and not clamped: the gradient of a
+            pixel that overshoots must survive. Callers clamp when they make uint8 of it.
+        """
+        raise NotImplementedError
+
+    def sample_prior(self, num_samples: int, rng: torch.Generator) -> Tensor:
+        """Draw latents from the prior, float32 [num_samples, latent_dim], on the CPU for any device."""
+        shape = (num_samples, self.latent_dim)
+        if self.prior == "normal":
+            return torch.randn(shape, generator=rng)
+        return torch.rand(shape, generator=rng) * 2 - 1
+
+    @property
+    def prior_std(self) -> float:
+        """Standard deviation of one latent under the prior."""
+        return 1.0 if self.prior == "normal" else 1 / math.sqrt(3)
+
+    def freeze(self) -> "Generator":
+        """Switch to evaluation and drop every weight gradient; returns self."""
+        return self.eval().requires_grad_(False)

@@ -1,0 +1,75 @@
+"""The generator that ships with the package: a linear map refined by convolutions.
+
+512 latents from U[-1, 1] make a 64 x 64 picture by one linear map, initialised with the principal components of
+faces so that it is reversible from the first step; a small convolutional branch, which sees that picture, adds
+what no linear map can draw at 128 x 128.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganrev.generator.base import Generator
+
+LATENT_DIM = 512
+IMAGE_SIZE = 128
+_BASE = 64  # side of the linear picture
+_WIDTHS = (256, 192, 160, 112, 80)  # channels at 4, 8, 16, 32 and 64 pixels
+_HEAD = 24  # channels at 128 pixels
+
+
+def _up(channels_in: int, channels_out: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1)
+
+
+def _act(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, 0.2)
+
+
+class UpBlock(nn.Module):
+    """Double the side, then one residual convolution."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.up = _up(channels_in, channels_out)
+        self.conv = nn.Conv2d(channels_out, channels_out, 3, padding=1)
+
+    def forward(self, h: Tensor) -> Tensor:
+        h = _act(self.up(h))
+        return _act(h + self.conv(h))
+
+
+class EmbeddedNetwork(Generator):
+    """The architecture, with fresh weights; `ganrev.generator.embedded.load` brings the trained ones."""
+
+    latent_dim = LATENT_DIM
+    image_size = IMAGE_SIZE
+    prior = "uniform"
+
+    def __init__(self) -> None:
+        super().__init__()
+        w = _WIDTHS
+        self.linear = nn.Linear(LATENT_DIM, 3 * _BASE * _BASE)
+        self.dense = nn.Linear(LATENT_DIM, w[0] * 4 * 4)
+        self.blocks = nn.ModuleList(UpBlock(a, b) for a, b in zip(w[:-1], w[1:], strict=True))
+        self.join = nn.Conv2d(3, w[-1], 3, padding=1)
+        self.refine1 = nn.Conv2d(w[-1], w[-1], 3, padding=1)
+        self.refine2 = nn.Conv2d(w[-1], w[-1], 3, padding=1)
+        self.up = _up(w[-1], _HEAD)
+        self.head = nn.Conv2d(_HEAD, _HEAD, 3, padding=1)
+        self.to_rgb = nn.Conv2d(_HEAD, 3, 3, padding=1)
+        nn.init.zeros_(self.to_rgb.weight)  # training starts at the linear picture
+        nn.init.zeros_(self.to_rgb.bias)
+
+    def forward(self, z: Tensor) -> Tensor:
+        z = z.to(self.linear.weight.dtype)
+        picture = self.linear(z).view(-1, 3, _BASE, _BASE)
+        h = _act(self.dense(z)).view(-1, _WIDTHS[0], 4, 4).contiguous(memory_format=torch.channels_last)
+        for block in self.blocks:
+            h = block(h)
+        h = _act(h + self.join(picture.contiguous(memory_format=torch.channels_last)))
+        h = _act(h + self.refine2(_act(self.refine1(h))))
+        h = _act(self.up(h))
+        h = _act(h + self.head(h))
+        enlarged = F.interpolate(picture, scale_factor=2, mode="bicubic", align_corners=False)
+        return enlarged.float() + self.to_rgb(h).float()

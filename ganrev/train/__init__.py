@@ -1,0 +1,1 @@
+"""Train the embedded generator: `python -m ganrev.train`."""

@@ -1,0 +1,213 @@
+"""`python -m ganrev.train faces=[shard.tar] valid=folder`: train the embedded generator, resuming where it stopped."""
+
+import copy
+import csv
+import math
+import time
+from pathlib import Path
+
+import hydra
+import torch
+import torch.nn.functional as F
+from omegaconf import DictConfig
+from PIL import Image
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ganrev.generator.embedded import EmbeddedNetwork
+from ganrev.losses import MSE, SSIM
+from ganrev.paths import config_dir
+from ganrev.perceptual import STLPIPS
+from ganrev.train.corpus import batch_at, load_corpus, to_x
+from ganrev.train.networks import (
+    Discriminator,
+    Encoder,
+    discriminator_loss,
+    generator_loss,
+    principal_components,
+    start_from_components,
+)
+
+
+class Training:
+    """The state of one training run: networks, optimisers and the step reached."""
+
+    def __init__(self, cfg: DictConfig, components: tuple[Tensor, Tensor, Tensor]) -> None:
+        self.cfg = cfg
+        self.device = "cuda" if cfg.device == "auto" and torch.cuda.is_available() else str(cfg.device).replace("auto", "cpu")
+        torch.manual_seed(cfg.seed)
+        self.network = EmbeddedNetwork()
+        start_from_components(self.network, *components)
+        self.encoder = Encoder(*components, self.network.prior_std)
+        self.discriminator = Discriminator()
+        for module in (self.network, self.encoder, self.discriminator):
+            module.to(self.device, memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.encoder_average = copy.deepcopy(self.encoder).requires_grad_(False)
+        linear = list(self.network.linear.parameters())
+        rest = [p for n, p in self.network.named_parameters() if not n.startswith("linear.")]
+        rest += list(self.encoder.parameters())
+        groups = [{"params": linear, "lr": cfg.lr_linear}, {"params": rest, "lr": cfg.lr}]
+        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=1e-4)
+        self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), cfg.lr_discriminator, betas=(0.0, 0.99))
+        self.base_lrs = [cfg.lr_linear, cfg.lr]
+        self.ssim, self.mse = SSIM().to(self.device), MSE()
+        self.perceptual: nn.Module | None = None
+        self.step = 0
+        self.seconds = 0.0
+
+    @property
+    def sharpening(self) -> bool:
+        """Whether the adversary and the perceptual loss have joined."""
+        return self.step >= self.cfg.adversary_from * self.cfg.steps
+
+    def state(self) -> dict:
+        parts = ("network", "encoder", "discriminator", "average", "encoder_average", "optimizer", "optimizer_d")
+        return {name: getattr(self, name).state_dict() for name in parts} | {"step": self.step, "seconds": self.seconds}
+
+    def load(self, state: dict) -> None:
+        self.step, self.seconds = state.pop("step"), state.pop("seconds")
+        for name, values in state.items():
+            getattr(self, name).load_state_dict(values)
+
+    def advance(self, images: Tensor) -> dict[str, float]:
+        """Take one step on uint8 images [N, 3, 128, 128]; returns the loss terms."""
+        cfg = self.cfg
+        progress = self.step / cfg.steps
+        factor = min(1.0, (self.step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+        for group, lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group["lr"] = lr * factor
+        x = to_x(images.to(self.device)).contiguous(memory_format=torch.channels_last)
+        rng = torch.Generator().manual_seed(cfg.seed * 7_919 + self.step)
+        with torch.autocast(self.device, dtype=torch.bfloat16):
+            z = self.encoder(x)
+            z = z + cfg.latent_noise * torch.randn(z.shape, generator=rng).to(self.device)
+            drawn = self.network(z)
+        terms = {"mse": self.mse(drawn, x).mean(), "ssim": self.ssim(drawn, x).mean()}
+        total = cfg.mse_weight * terms["mse"] + cfg.ssim_weight * terms["ssim"]
+        if self.sharpening:
+            sharp, terms_s = self._sharpen(x, drawn, rng)
+            total, terms = total + sharp, terms | terms_s
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
+        self.optimizer.step()
+        self._average()
+        self.step += 1
+        return {name: float(value.detach()) for name, value in terms.items()}
+
+    def _sharpen(self, x: Tensor, drawn: Tensor, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Perceptual loss on the reconstruction, adversary on it and on samples; trains the discriminator too."""
+        cfg = self.cfg
+        if self.perceptual is None:
+            self.perceptual = STLPIPS("alex").to(self.device)
+        with torch.autocast(self.device, dtype=torch.bfloat16):
+            sampled = self.network(self.network.sample_prior(cfg.prior_batch, rng).to(self.device))
+            fake = torch.cat((drawn, sampled))
+            self.discriminator.requires_grad_(True)
+            loss_d = discriminator_loss(self.discriminator(x), self.discriminator(fake.detach()))
+        self.optimizer_d.zero_grad(set_to_none=True)
+        loss_d.backward()
+        self.optimizer_d.step()
+        self.discriminator.requires_grad_(False)
+        with torch.autocast(self.device, dtype=torch.bfloat16):
+            adversarial = generator_loss(self.discriminator(fake))
+            few = cfg.perceptual_batch
+            perceptual = self.perceptual(drawn[:few], x[:few]).mean()
+        terms = {"perceptual": perceptual, "adversary": adversarial, "discriminator": loss_d}
+        return cfg.perceptual_weight * perceptual + cfg.adversary_weight * adversarial, terms
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = min(self.cfg.ema, (self.step + 1) / (self.step + 10))
+        for average, live in ((self.average, self.network), (self.encoder_average, self.encoder)):
+            torch._foreach_lerp_(list(average.parameters()), list(live.parameters()), 1 - decay)
+
+
+@torch.no_grad()
+def validation_scores(training: Training, images: Tensor) -> dict[str, float]:
+    """SSIM and PSNR of faces redrawn from the encoder's proposal, with averaged weights."""
+    ssim, mse = [], []
+    for part in images.split(16):
+        x = to_x(part.to(training.device))
+        with torch.autocast(training.device, dtype=torch.bfloat16):
+            drawn = training.average(training.encoder_average(x)).clamp(-1, 1)
+        ssim.append(1 - training.ssim(drawn, x))
+        mse.append(training.mse(drawn, x))
+    psnr = 10 * torch.log10(4 / torch.cat(mse))
+    return {"valid_ssim": float(torch.cat(ssim).mean()), "valid_psnr": float(psnr.mean())}
+
+
+@torch.no_grad()
+def save_grid(training: Training, images: Tensor, path: Path) -> None:
+    """Three rows of eight: faces, redrawn faces, samples from the prior."""
+    x = to_x(images[:8].to(training.device))
+    z = training.network.sample_prior(8, torch.Generator().manual_seed(1)).to(training.device)
+    rows = [x, training.average(training.encoder_average(x)), training.average(z)]
+    grid = torch.cat([torch.cat(list(row.clamp(-1, 1)), dim=2) for row in rows], dim=1)
+    pixels = ((grid + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+    Image.fromarray(pixels).save(path)
+
+
+def prepare(cfg: DictConfig, out: Path, images: Tensor) -> Training:
+    """Build a fresh run or resume from the last checkpoint."""
+    checkpoint, saved = out / "checkpoint.pt", out / "components.pt"
+    if not saved.exists():
+        print("fitting principal components", flush=True)
+        torch.save(principal_components(images, 512, 64, cfg.seed), saved)
+    training = Training(cfg, torch.load(saved, weights_only=True))
+    if checkpoint.exists():
+        training.load(torch.load(checkpoint, weights_only=True))
+        print(f"resuming at step {training.step}", flush=True)
+    return training
+
+
+def save_checkpoint(training: Training, path: Path) -> None:
+    partial = path.with_suffix(".partial")
+    torch.save(training.state(), partial)
+    partial.replace(path)
+
+
+def log_row(path: Path, row: dict[str, float]) -> None:
+    fields = ["step", "seconds", "mse", "ssim", "perceptual", "adversary", "discriminator", "valid_ssim", "valid_psnr"]
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, fields, restval="")
+        if new:
+            writer.writeheader()
+        writer.writerow({k: round(v, 5) for k, v in row.items()})
+
+
+def train(cfg: DictConfig) -> Path:
+    """Train to `cfg.steps`, scoring, logging and checkpointing on the way; returns the folder."""
+    out = Path(cfg.out)
+    out.mkdir(parents=True, exist_ok=True)
+    _, images = load_corpus(list(cfg.faces))
+    _, valid = load_corpus([cfg.valid])
+    training = prepare(cfg, out, images)
+    bar = tqdm(total=cfg.steps, initial=training.step, unit="step", mininterval=10)
+    began = time.perf_counter() - training.seconds
+    while training.step < cfg.steps:
+        chosen, flips = batch_at(len(images), cfg.batch_size, training.step, cfg.seed)
+        batch = images[chosen]
+        batch = torch.where(flips.view(-1, 1, 1, 1), batch.flip(-1), batch)
+        terms = training.advance(batch)
+        bar.update()
+        if training.step % cfg.score_every == 0 or training.step == cfg.steps:
+            training.seconds = time.perf_counter() - began
+            scores = validation_scores(training, valid)
+            log_row(out / "log.csv", {"step": training.step, "seconds": training.seconds} | terms | scores)
+            save_grid(training, valid, out / "grid.png")
+            save_checkpoint(training, out / "checkpoint.pt")
+            bar.set_postfix(scores)
+    return out
+
+
+@hydra.main(config_path=str(config_dir()), config_name="train", version_base="1.3")
+def main(cfg: DictConfig) -> None:
+    """Command line."""
+    train(cfg.train)
+
+
+if __name__ == "__main__":
+    main()

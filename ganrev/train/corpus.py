@@ -1,0 +1,74 @@
+"""Training faces, held in memory as uint8."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+def _pixels(data: bytes, name: str, size: int) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as picture:
+        rgb = picture.convert("RGB")
+    if rgb.size != (size, size):
+        raise ValueError(f"{name} is {rgb.width} x {rgb.height}; training faces must be {size} x {size}, crop them first")
+    return np.asarray(rgb)
+
+
+def _members(source: Path) -> list[tuple[str, bytes]]:
+    if source.suffix == ".tar":
+        with tarfile.open(source) as tar:
+            files = [m for m in tar.getmembers() if m.isfile() and Path(m.name).suffix.lower() in _SUFFIXES]
+            return [(Path(m.name).stem, tar.extractfile(m).read()) for m in files]
+    files = sorted(p for p in source.iterdir() if p.suffix.lower() in _SUFFIXES)
+    return [(p.stem, p.read_bytes()) for p in files]
+
+
+def load_corpus(sources: list[str | Path], size: int = 128) -> tuple[list[str], Tensor]:
+    """Read every picture of some tar shards or folders.
+
+    Args:
+        sources: tar files or folders of pictures, each already `size` x `size`.
+        size: side in pixels.
+
+    Returns:
+        Names without suffix, and uint8 [N, 3, size, size].
+
+    Raises:
+        ValueError: a source is missing or holds no picture, or a picture has another size.
+    """
+    names: list[str] = []
+    pictures: list[np.ndarray] = []
+    for source in map(Path, sources):
+        if not source.exists():
+            raise ValueError(f"no training faces at {source}: give tar shards or folders with train.faces=[...]")
+        members = _members(source)
+        if not members:
+            raise ValueError(f"{source} holds no picture ({', '.join(sorted(_SUFFIXES))})")
+        for name, data in tqdm(members, desc=f"reading {source.name}", unit="face"):
+            names.append(name)
+            pictures.append(_pixels(data, name, size))
+    stacked = torch.from_numpy(np.stack(pictures))
+    return names, stacked.permute(0, 3, 1, 2).contiguous()
+
+
+def to_x(images: Tensor) -> Tensor:
+    """Map uint8 pixels to float32 in [-1, 1]."""
+    return images.float() / 127.5 - 1
+
+
+def batch_at(num_faces: int, batch_size: int, step: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return the indices and the flips of one step's batch, the same after a resume as without one."""
+    per_epoch = num_faces // batch_size
+    epoch, place = divmod(step, per_epoch)
+    rng = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    order = torch.randperm(num_faces, generator=rng)
+    flips = torch.rand(num_faces, generator=rng) < 0.5
+    chosen = order[place * batch_size : (place + 1) * batch_size]
+    return chosen, flips[chosen]

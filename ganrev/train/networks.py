@@ -1,0 +1,96 @@
+"""What training needs and throws away: principal components, an encoder and a discriminator."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from ganrev.generator.embedded import EmbeddedNetwork
+from ganrev.train.corpus import to_x
+
+
+def principal_components(images: Tensor, num_components: int, side: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mean [D], orthonormal basis [D, K] and standard deviations [K] of faces and their mirror images.
+
+    Args:
+        images: uint8 [N, 3, H, W].
+        num_components: K.
+        side: pictures are averaged down to this side first, so D = 3 * side * side.
+        seed: of the randomised decomposition.
+    """
+    rows = torch.cat([F.interpolate(to_x(part), size=side, mode="area") for part in images.split(512)])
+    rows = torch.cat((rows, rows.flip(-1))).flatten(1)
+    mean = rows.mean(0)
+    torch.manual_seed(seed)
+    rows -= mean
+    _, singular, basis = torch.svd_lowrank(rows, q=min(num_components + 64, *rows.shape), niter=3)
+    std = singular / math.sqrt(rows.shape[0])
+    return mean, basis[:, :num_components].contiguous(), std[:num_components].contiguous()
+
+
+def start_from_components(network: EmbeddedNetwork, mean: Tensor, basis: Tensor, std: Tensor) -> None:
+    """Make the generator's linear map draw whitened principal components: unit variance under the prior."""
+    with torch.no_grad():
+        network.linear.weight.copy_(basis * (std / network.prior_std))
+        network.linear.bias.copy_(mean)
+
+
+class Encoder(nn.Module):
+    """Proposes a latent for a picture: its principal components plus a convolutional correction.
+
+    It exists only while the generator is trained; compression never sees it.
+    """
+
+    def __init__(self, mean: Tensor, basis: Tensor, std: Tensor, prior_std: float, width: int = 48) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("projection", (basis / std * prior_std).T.contiguous())
+        self.side = math.isqrt(mean.numel() // 3)
+        widths = (3, width, 2 * width, 4 * width, 6 * width, 8 * width)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.correction = nn.Linear(widths[-1] * 4 * 4, basis.shape[1])
+        nn.init.zeros_(self.correction.weight)
+        nn.init.zeros_(self.correction.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        small = F.interpolate(x, size=self.side, mode="area").flatten(1).float()
+        with torch.autocast(x.device.type, enabled=False):
+            z = F.linear(small - self.mean, self.projection)
+        h = x.contiguous(memory_format=torch.channels_last)
+        for conv in self.convs:
+            h = F.leaky_relu(conv(h), 0.2)
+        return z + self.correction(h.flatten(1)).float()
+
+
+class Discriminator(nn.Module):
+    """Scores 8 x 8 overlapping regions and the whole picture; spectral norm in every layer."""
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        widths = (3, width, 2 * width, 4 * width, 8 * width)
+        self.convs = nn.ModuleList(
+            spectral_norm(nn.Conv2d(a, b, 4, stride=2, padding=1)) for a, b in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.region = spectral_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
+        self.shrink = spectral_norm(nn.Conv2d(widths[-1], widths[-1], 4, stride=2, padding=1))
+        self.whole = spectral_norm(nn.Linear(widths[-1] * 4 * 4, 1))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        h = x.contiguous(memory_format=torch.channels_last)
+        for conv in self.convs:
+            h = F.leaky_relu(conv(h), 0.2)
+        return self.region(h).float(), self.whole(F.leaky_relu(self.shrink(h), 0.2).flatten(1)).float()
+
+
+def discriminator_loss(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
+    """Hinge loss over both outputs. Source: Miyato et al. 2018, equation 17."""
+    return sum(F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake, strict=True))
+
+
+def generator_loss(fake: tuple[Tensor, ...]) -> Tensor:
+    """Hinge generator loss over both outputs. Source: Miyato et al. 2018, equation 18."""
+    return -sum(f.mean() for f in fake)

@@ -1,15 +1,22 @@
 """The generator that ships with the package: a linear map refined by convolutions.
 
-512 latents from U[-1, 1] make a 64 x 64 picture by one linear map, initialised with the principal components of
-faces so that it is reversible from the first step; a small convolutional branch, which sees that picture, adds
-what no linear map can draw at 128 x 128.
+512 latents from U[-1, 1] make a 64 x 64 picture by one linear map, initialised with the principal components
+of faces so that it is reversible from the first step; a small convolutional branch, which sees that picture,
+adds what no linear map can draw at 128 x 128.
 """
 
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import safetensors.torch
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganrev.generator.base import Generator
+from ganrev.generator.weights import check_unseen_scale, existing_file, file_digest, load_state, load_tensors
+from ganrev.paths import weights_dir
 
 LATENT_DIM = 512
 IMAGE_SIZE = 128
@@ -51,7 +58,7 @@ class EmbeddedNetwork(Generator):
         w = _WIDTHS
         self.linear = nn.Linear(LATENT_DIM, 3 * _BASE * _BASE)
         self.dense = nn.Linear(LATENT_DIM, w[0] * 4 * 4)
-        self.blocks = nn.ModuleList(UpBlock(a, b) for a, b in zip(w[:-1], w[1:], strict=True))
+        self.blocks = nn.ModuleList(UpBlock(a, b) for a, b in pairwise(w))
         self.join = nn.Conv2d(3, w[-1], 3, padding=1)
         self.refine1 = nn.Conv2d(w[-1], w[-1], 3, padding=1)
         self.refine2 = nn.Conv2d(w[-1], w[-1], 3, padding=1)
@@ -73,3 +80,60 @@ class EmbeddedNetwork(Generator):
         h = _act(h + self.head(h))
         enlarged = F.interpolate(picture, scale_factor=2, mode="bicubic", align_corners=False)
         return enlarged.float() + self.to_rgb(h).float()
+
+
+def save(network: EmbeddedNetwork, path: str | Path) -> Path:
+    """Write the weights as float16 safetensors; returns the path, which never exists half-written.
+
+    Raises:
+        ValueError: a weight is not a finite float16 number.
+    """
+    path = Path(path)
+    tensors = {name: value.detach().cpu().half().contiguous() for name, value in network.state_dict().items()}
+    broken = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise ValueError(f"{', '.join(broken)} cannot be stored as finite float16 numbers; save an earlier checkpoint")
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(safetensors.torch.save(tensors))
+    partial.replace(path)
+    return path
+
+
+def load(path: str | Path | None = None, unseen_scale: float | None = None) -> EmbeddedNetwork:
+    """Load trained weights, stored as float16, into a frozen float32 network.
+
+    Args:
+        path: a safetensors file, or None for the weights that ship with the package. Its card is the JSON
+            file beside it.
+        unseen_scale: factor on z before rounding, for pictures that the generator did not draw; None for the
+            card's, or 1 where a file of your own has no card.
+
+    Raises:
+        ValueError: a file is missing, damaged or of another network, or its card has no usable scale.
+    """
+    file = existing_file(weights_dir() / "embedded.safetensors" if path is None else path)
+    card = file.with_suffix(".json")
+    if unseen_scale is not None:
+        scale = check_unseen_scale(unseen_scale)
+    elif path is not None and not card.exists():
+        scale = 1.0
+    else:
+        scale = _scale_of(card)
+    with torch.device("meta"):
+        network = EmbeddedNetwork()
+    load_state(network, load_tensors(file), file)
+    network.unseen_scale, network.digest = scale, file_digest(file)
+    return network.freeze()
+
+
+def _scale_of(card: Path) -> float:
+    """Return the key `unseen_scale` of a model card."""
+    try:
+        content = json.loads(existing_file(card).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"the model card {card} is no JSON ({error}); restore it or give generator.unseen_scale="
+        ) from error
+    if not isinstance(content, dict) or "unseen_scale" not in content:
+        raise ValueError(f"the model card {card} has no key unseen_scale; add it or give generator.unseen_scale=")
+    return check_unseen_scale(content["unseen_scale"], f"unseen_scale of the model card {card}")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import hydra
 import torch
-import torch.nn.functional as F
 from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor, nn
@@ -18,7 +17,9 @@ from ganrev.generator.embedded import EmbeddedNetwork
 from ganrev.losses import MSE, SSIM
 from ganrev.paths import config_dir
 from ganrev.perceptual import STLPIPS
-from ganrev.train.corpus import batch_at, load_corpus, to_x
+from ganrev.pixels import to_x
+from ganrev.train.card import publish
+from ganrev.train.corpus import batch_at, load_corpus
 from ganrev.train.networks import (
     Discriminator,
     Encoder,
@@ -34,7 +35,9 @@ class Training:
 
     def __init__(self, cfg: DictConfig, components: tuple[Tensor, Tensor, Tensor]) -> None:
         self.cfg = cfg
-        self.device = "cuda" if cfg.device == "auto" and torch.cuda.is_available() else str(cfg.device).replace("auto", "cpu")
+        self.device = (
+            "cuda" if cfg.device == "auto" and torch.cuda.is_available() else str(cfg.device).replace("auto", "cpu")
+        )
         torch.manual_seed(cfg.seed)
         self.network = EmbeddedNetwork()
         start_from_components(self.network, *components)
@@ -62,8 +65,19 @@ class Training:
         return self.step >= self.cfg.adversary_from * self.cfg.steps
 
     def state(self) -> dict:
-        parts = ("network", "encoder", "discriminator", "average", "encoder_average", "optimizer", "optimizer_d")
-        return {name: getattr(self, name).state_dict() for name in parts} | {"step": self.step, "seconds": self.seconds}
+        parts = (
+            "network",
+            "encoder",
+            "discriminator",
+            "average",
+            "encoder_average",
+            "optimizer",
+            "optimizer_d",
+        )
+        return {name: getattr(self, name).state_dict() for name in parts} | {
+            "step": self.step,
+            "seconds": self.seconds,
+        }
 
     def load(self, state: dict) -> None:
         self.step, self.seconds = state.pop("step"), state.pop("seconds")
@@ -169,7 +183,17 @@ def save_checkpoint(training: Training, path: Path) -> None:
 
 
 def log_row(path: Path, row: dict[str, float]) -> None:
-    fields = ["step", "seconds", "mse", "ssim", "perceptual", "adversary", "discriminator", "valid_ssim", "valid_psnr"]
+    fields = [
+        "step",
+        "seconds",
+        "mse",
+        "ssim",
+        "perceptual",
+        "adversary",
+        "discriminator",
+        "valid_ssim",
+        "valid_psnr",
+    ]
     new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.DictWriter(file, fields, restval="")
@@ -179,10 +203,10 @@ def log_row(path: Path, row: dict[str, float]) -> None:
 
 
 def train(cfg: DictConfig) -> Path:
-    """Train to `cfg.steps`, scoring, logging and checkpointing on the way; returns the folder."""
+    """Train to `cfg.steps`, scoring, logging and checkpointing on the way; returns the weights' file."""
     out = Path(cfg.out)
     out.mkdir(parents=True, exist_ok=True)
-    _, images = load_corpus(list(cfg.faces))
+    names, images = load_corpus(list(cfg.faces))
     _, valid = load_corpus([cfg.valid])
     training = prepare(cfg, out, images)
     bar = tqdm(total=cfg.steps, initial=training.step, unit="step", mininterval=10)
@@ -200,7 +224,10 @@ def train(cfg: DictConfig) -> Path:
             save_grid(training, valid, out / "grid.png")
             save_checkpoint(training, out / "checkpoint.pt")
             bar.set_postfix(scores)
-    return out
+    bar.close()
+    weights = publish(cfg, training.average, names, valid, training.seconds)
+    print(f"{weights} and its card {weights.with_suffix('.json')}", flush=True)
+    return weights
 
 
 @hydra.main(config_path=str(config_dir()), config_name="train", version_base="1.3")

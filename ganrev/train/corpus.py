@@ -17,7 +17,9 @@ def _pixels(data: bytes, name: str, size: int) -> np.ndarray:
     with Image.open(io.BytesIO(data)) as picture:
         rgb = picture.convert("RGB")
     if rgb.size != (size, size):
-        raise ValueError(f"{name} is {rgb.width} x {rgb.height}; training faces must be {size} x {size}, crop them first")
+        raise ValueError(
+            f"{name} is {rgb.width} x {rgb.height}; training faces must be {size} x {size}, crop them first"
+        )
     return np.asarray(rgb)
 
 
@@ -56,11 +58,6 @@ def load_corpus(sources: list[str | Path], size: int = 128) -> tuple[list[str], 
             pictures.append(_pixels(data, name, size))
     stacked = torch.from_numpy(np.stack(pictures))
     return names, stacked.permute(0, 3, 1, 2).contiguous()
-
-
-def to_x(images: Tensor) -> Tensor:
-    """Map uint8 pixels to float32 in [-1, 1]."""
-    return images.float() / 127.5 - 1
 
 
 def batch_at(num_faces: int, batch_size: int, step: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """What training needs and throws away: principal components, an encoder and a discriminator."""
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ganrev.generator.embedded import EmbeddedNetwork
-from ganrev.train.corpus import to_x
+from ganrev.pixels import to_x
 
 
 def principal_components(images: Tensor, num_components: int, side: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -49,9 +50,7 @@ class Encoder(nn.Module):
         self.register_buffer("projection", (basis / std * prior_std).T.contiguous())
         self.side = math.isqrt(mean.numel() // 3)
         widths = (3, width, 2 * width, 4 * width, 6 * width, 8 * width)
-        self.convs = nn.ModuleList(
-            nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths))
         self.correction = nn.Linear(widths[-1] * 4 * 4, basis.shape[1])
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)
@@ -72,9 +71,7 @@ class Discriminator(nn.Module):
     def __init__(self, width: int = 32) -> None:
         super().__init__()
         widths = (3, width, 2 * width, 4 * width, 8 * width)
-        self.convs = nn.ModuleList(
-            spectral_norm(nn.Conv2d(a, b, 4, stride=2, padding=1)) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.convs = nn.ModuleList(spectral_norm(nn.Conv2d(a, b, 4, stride=2, padding=1)) for a, b in pairwise(widths))
         self.region = spectral_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
         self.shrink = spectral_norm(nn.Conv2d(widths[-1], widths[-1], 4, stride=2, padding=1))
         self.whole = spectral_norm(nn.Linear(widths[-1] * 4 * 4, 1))

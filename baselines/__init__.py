@@ -1,0 +1,1 @@
+"""Other people's codecs behind the same protocol."""

@@ -1,0 +1,58 @@
+"""K-means colour quantisation, the paper's first baseline: a palette PNG of K colours."""
+
+import io
+
+import cv2
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from baselines.pillow import decode_pictures
+from ganrev.codec import check_images
+from ganrev.pixels import to_pillow
+
+_CRITERIA = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 100, 0.1)
+
+
+class KMeans:
+    """Palette images of K colours, chosen by K-means in RGB (k-means++ starts, best of `attempts`).
+
+    Args:
+        k: number of colours, 2 to 256. The paper's text says 2, its table 4.
+        attempts: starts, of which the tightest is kept.
+        seed: of the starts.
+
+    Raises:
+        ValueError: k out of range.
+    """
+
+    suffix = ".png"
+    image_size = None
+
+    def __init__(self, k: int, attempts: int = 4, seed: int = 0) -> None:
+        if not 2 <= k <= 256:
+            raise ValueError(f"codec.k must lie between 2 and 256, got {k}")
+        self.k, self.attempts, self.seed = k, attempts, seed
+
+    def encode(self, images: Tensor) -> list[bytes]:
+        """Return N palette PNG files of uint8 [N, 3, H, W]."""
+        check_images(images)
+        return [self._encode_one(image) for image in images]
+
+    def _encode_one(self, image: Tensor) -> bytes:
+        pixels = np.asarray(to_pillow(image)).reshape(-1, 3)
+        colours_wanted = min(self.k, len(np.unique(pixels, axis=0)))
+        cv2.setRNGSeed(self.seed)  # the same picture gives the same file, whatever came before it
+        _, labels, centres = cv2.kmeans(
+            pixels.astype(np.float32), colours_wanted, None, _CRITERIA, self.attempts, cv2.KMEANS_PP_CENTERS
+        )
+        height, width = image.shape[-2:]
+        picture = Image.fromarray(labels.reshape(height, width).astype(np.uint8), mode="P")
+        picture.putpalette(centres.round().astype(np.uint8).tobytes())
+        buffer = io.BytesIO()
+        picture.save(buffer, format="PNG", optimize=True)
+        return buffer.getvalue()
+
+    def decode(self, blobs: list[bytes]) -> Tensor:
+        """Return uint8 [N, 3, H, W]; ValueError for a file that is no PNG."""
+        return decode_pictures(blobs, "PNG")

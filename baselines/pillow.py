@@ -1,0 +1,75 @@
+"""Codecs that Pillow writes and reads: PNG and JPEG."""
+
+import io
+
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from ganrev.codec import check_images
+from ganrev.pixels import from_pillow, to_pillow, to_png
+
+
+def decode_pictures(blobs: list[bytes], kind: str) -> Tensor:
+    """Decode files of one kind with Pillow to uint8 [N, 3, H, W].
+
+    Raises:
+        ValueError: a file is not of this kind, or it is truncated.
+    """
+    pictures = []
+    for number, blob in enumerate(blobs):
+        try:
+            with Image.open(io.BytesIO(blob), formats=[kind]) as picture:
+                pictures.append(from_pillow(picture))
+        except (UnidentifiedImageError, OSError, SyntaxError) as error:
+            raise ValueError(f"file {number} of {len(blobs)} is not a whole {kind} file: {error}") from error
+    return torch.stack(pictures)
+
+
+class PNG:
+    """Lossless PNG, optimised: the reference of the compression ratio."""
+
+    suffix = ".png"
+    image_size = None
+
+    def encode(self, images: Tensor) -> list[bytes]:
+        """Return N PNG files of uint8 [N, 3, H, W]."""
+        check_images(images)
+        return [to_png(image) for image in images]
+
+    def decode(self, blobs: list[bytes]) -> Tensor:
+        """Return uint8 [N, 3, H, W]; ValueError for a file that is no PNG."""
+        return decode_pictures(blobs, "PNG")
+
+
+class JPEG:
+    """Baseline JPEG with optimised Huffman tables; quality 10 and 1 are the paper's.
+
+    Args:
+        quality: 1 to 95, Pillow's scale.
+
+    Raises:
+        ValueError: a quality outside that range.
+    """
+
+    suffix = ".jpg"
+    image_size = None
+
+    def __init__(self, quality: int) -> None:
+        if not 1 <= quality <= 95:
+            raise ValueError(f"codec.quality must lie between 1 and 95, got {quality}")
+        self.quality = quality
+
+    def encode(self, images: Tensor) -> list[bytes]:
+        """Return N JPEG files of uint8 [N, 3, H, W]."""
+        check_images(images)
+        return [self._encode_one(image) for image in images]
+
+    def _encode_one(self, image: Tensor) -> bytes:
+        buffer = io.BytesIO()
+        to_pillow(image).save(buffer, format="JPEG", quality=self.quality, optimize=True)
+        return buffer.getvalue()
+
+    def decode(self, blobs: list[bytes]) -> Tensor:
+        """Return uint8 [N, 3, H, W]; ValueError for a file that is no JPEG."""
+        return decode_pictures(blobs, "JPEG")

@@ -1,0 +1,23 @@
+"""The Hydra application behind `run.py` and `ganrev run`."""
+
+from contextlib import nullcontext
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from ganrev.errors import plain_errors
+from ganrev.paths import config_dir
+from ganrev.runner import describe, run
+
+
+@hydra.main(config_path=str(config_dir()), config_name="config", version_base="1.3")
+def main(cfg: DictConfig) -> None:
+    """Run the composed config and print its summary."""
+    hydra_config = HydraConfig.get()
+    # In a sweep the error must reach Hydra, which goes on with the other jobs and reports it at the end.
+    guard = nullcontext() if hydra_config.mode == RunMode.MULTIRUN else plain_errors()
+    with guard:
+        folder = run(cfg, list(hydra_config.overrides.task))
+        print(describe(folder))

@@ -1,0 +1,150 @@
+"""The `ganrev` command: compress, decompress and inspect single files, or run the harness."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from PIL import Image
+from torch import Tensor
+
+from ganrev import __version__, container, entropy
+from ganrev.data.formats import decode_picture
+from ganrev.data.pictures import ALIGNED, crop_picture
+from ganrev.errors import plain_errors
+from ganrev.gan import GanCodec
+from ganrev.metrics import bits_per_pixel, distortion
+from ganrev.paths import config_dir
+from ganrev.pixels import from_pillow, resize, to_png
+
+_OVERRIDES = "Hydra overrides after --, for example: -- loss=mse quant=standard reversal.steps=800"
+
+
+def make_codec(overrides: list[str]) -> GanCodec:
+    """Build the GAN codec of `configs/config.yaml` with Hydra-style overrides.
+
+    Raises:
+        ValueError: the overrides choose another codec, which has no `.gr` file.
+    """
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        cfg = compose("config", overrides=overrides)
+    codec = instantiate(cfg.codec)
+    if not isinstance(codec, GanCodec):
+        raise ValueError(f"this command makes and reads .gr files; {cfg.codec['_target_']} has a format of its own")
+    return codec
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file completely or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return path.read_bytes()
+
+
+def fit(picture: Image.Image, size: int) -> Tensor:
+    """Cut and resize an RGB picture to uint8 [3, size, size], saying on the screen what was done."""
+    width, height = picture.size
+    if (width, height) == (size, size):
+        return from_pillow(picture)
+    crop = "celeba" if (width, height) == ALIGNED else "center"
+    image = from_pillow(crop_picture(picture, crop))
+    if crop == "celeba":
+        print(f"cut {width} x {height} to CelebA's face window, rows 57-184 and columns 25-152")
+    elif width != height:
+        side = min(width, height)
+        print(f"cut {width} x {height} to the centred square of {side} x {side}; the face should fill it as in CelebA")
+    if min(width, height) != size:
+        print(f"resized to {size} x {size}")
+    return resize(image[None], size)[0]
+
+
+def compress(arguments: argparse.Namespace) -> None:
+    """Write a `.gr` file and say how good it is."""
+    try:
+        picture = decode_picture(_read(arguments.input))
+    except ValueError as error:
+        raise ValueError(f"{arguments.input}: {error}") from error
+    codec = make_codec(arguments.overrides)
+    image = fit(picture, codec.image_size)[None]
+    (blob,) = codec.encode(image)
+    write_whole(arguments.output, blob)
+    scores = distortion(image[0], codec.decode([blob])[0])
+    bpp = bits_per_pixel(len(blob), codec.image_size, codec.image_size)
+    print(f"{arguments.output}: {len(blob)} bytes, {bpp:.4f} bits per pixel")
+    print(f"PSNR {scores['psnr']:.2f} dB, SSIM {scores['ssim']:.4f}")
+
+
+def decompress(arguments: argparse.Namespace) -> None:
+    """Write the PNG that a `.gr` file stands for."""
+    blob = _read(arguments.input)
+    container.read(blob)  # a foreign or corrupt file is named before any weights are loaded
+    image = make_codec(arguments.overrides).decode([blob])[0]
+    write_whole(arguments.output, to_png(image))
+    print(f"{arguments.output}: {image.shape[-1]} x {image.shape[-2]} PNG")
+
+
+def info(arguments: argparse.Namespace) -> None:
+    """Print what a `.gr` file says about itself."""
+    blob = _read(arguments.input)
+    content = container.read(blob)
+    back_end = type(entropy.by_code(content.entropy_code)).__name__
+    print(f"file        {len(blob)} bytes, version {container.VERSION}")
+    print(f"header      {container.HEADER_BYTES} bytes")
+    print(f"payload     {len(content.payload)} bytes, {back_end}")
+    print(f"step        {f'{content.step:.6g} in units of z' if content.step else 'none, float32 latents'}")
+    print(f"generator   {content.fingerprint.hex()}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ganrev",
+        description="Compress a face by finding the latent vector of a frozen GAN generator that redraws it.",
+        epilog="`ganrev run loss=ssim quant=extreme` evaluates a codec over a data set, as run.py does in a checkout.",
+    )
+    parser.add_argument("--version", action="version", version=f"ganrev {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{compress,decompress,info,run}")
+    for name, action, text in (
+        ("compress", compress, "picture to .gr"),
+        ("decompress", decompress, ".gr to PNG"),
+        ("info", info, "what a .gr file says about itself"),
+    ):
+        command = commands.add_parser(name, help=text, description=action.__doc__, epilog=_OVERRIDES)
+        command.set_defaults(action=action)
+        command.add_argument("input", type=Path, metavar="IN")
+        if action is not info:
+            command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT")
+    commands.add_parser("run", help="evaluate a codec over a data set (Hydra overrides follow)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line; a user's mistake prints one line and exits with status 2."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["run"]:
+        from ganrev.app import main as run_main  # Hydra reads sys.argv itself
+
+        sys.argv = ["ganrev run", *arguments[1:]]
+        run_main()
+        return
+    overrides: list[str] = []
+    if "--" in arguments:
+        cut = arguments.index("--")
+        arguments, overrides = arguments[:cut], arguments[cut + 1 :]
+    parsed = _parser().parse_args(arguments)
+    parsed.overrides = overrides
+    with plain_errors():
+        parsed.action(parsed)
+
+
+if __name__ == "__main__":
+    main()

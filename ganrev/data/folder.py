@@ -1,0 +1,72 @@
+"""The user's own pictures."""
+
+import logging
+import re
+from itertools import chain, count
+from pathlib import Path
+
+from ganrev.data.pictures import Crop, Entry, Pictures, check_crop, check_limit, load_entries
+
+_logger = logging.getLogger(__name__)
+
+
+def unique_names(files: list[str]) -> list[str]:
+    """Return a name for each file that is fit for a file name on any system, without suffix, each another.
+
+    Whatever is not a letter, digit, `_`, `-` or `.` becomes `_`. Of two files with the same stem the second
+    is called after its suffix too, then numbered; case does not tell two names apart.
+    """
+    names: list[str] = []
+    taken: set[str] = set()
+    for file in files:
+        stem = re.sub(r"[^\w.-]", "_", Path(file).stem).lstrip(".-") or "picture"
+        longer = f"{stem}_{Path(file).suffix.lstrip('.')}"
+        candidates = chain([stem, longer], (f"{longer}_{number}" for number in count(2)))
+        name = next(candidate for candidate in candidates if candidate.casefold() not in taken)
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+class Folder:
+    """Every file of one folder, in the order of their names; subfolders and hidden files are left alone.
+
+    Args:
+        root: the folder.
+        crop: `celeba`, `center` or `none`, as in `ganrev.data.pictures.crop_picture`.
+        limit: the first so many files; None for all.
+        strict: raise for a file that cannot be used, a text for instance, instead of skipping it.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    def __init__(self, root: str | Path, crop: Crop = "center", limit: int | None = None, strict: bool = False) -> None:
+        check_crop(crop)
+        check_limit(limit)
+        self.root = Path(root).expanduser()
+        self.crop = crop
+        self.limit = limit
+        self.strict = strict
+
+    def load(self) -> Pictures:
+        """Read the pictures.
+
+        Raises:
+            ValueError: the folder is missing, is empty or holds nothing that can be used; with `strict`, one
+                file cannot be used.
+        """
+        if not self.root.is_dir():
+            state = "is a file" if self.root.exists() else "does not exist"
+            raise ValueError(f"data.root={self.root} {state}: give a folder of pictures; data=seen needs none")
+        visible = sorted(path for path in self.root.iterdir() if not path.name.startswith("."))
+        files = [path for path in visible if path.is_file()]
+        subfolders = [path.name for path in visible if path.is_dir()]
+        if not files:
+            inside = f" but the folders {', '.join(subfolders[:5])}, give one of them" if subfolders else ""
+            raise ValueError(f"data.root={self.root} holds no file{inside}: put pictures there; data=seen needs none")
+        if subfolders:
+            _logger.warning("%s: subfolders are not searched: %s", self.root, ", ".join(subfolders[:5]))
+        names = unique_names([path.name for path in files])
+        entries = [Entry(name, path.name, None, path.read_bytes) for name, path in zip(names, files, strict=True)]
+        return load_entries(entries[: self.limit], self.crop, self.strict)

@@ -1,0 +1,183 @@
+"""What every data source returns, and the way from picture files to it."""
+
+import hashlib
+import logging
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from ganrev.data.formats import decode_picture
+from ganrev.pixels import from_pillow
+
+_logger = logging.getLogger(__name__)
+
+Crop = Literal["celeba", "center", "none"]
+SIZE = 128  # side of a picture
+ALIGNED = (178, 218)  # width and height of CelebA's aligned images
+_FACE = (
+    25,
+    57,
+    153,
+    185,
+)  # left, upper, right, lower: img[57:185, 25:153], the crop of the progressive GAN papers
+NEXT_STEPS = "data=seen needs no pictures at all, data=folder data.root=DIR takes your own"
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Pictures to compress.
+
+    Attributes:
+        images: uint8 [N, 3, H, W], RGB; 128 x 128 but for pictures drawn by a generator of another size.
+        names: one a picture, unique, fit for a file name, without suffix.
+        celeba_ids: CelebA's number of each picture, None where unknown.
+        skipped: file name and reason of each picture that could not be used.
+
+    Raises:
+        ValueError: the shapes or lengths do not agree, or two names are equal.
+    """
+
+    images: Tensor
+    names: list[str]
+    celeba_ids: list[int | None]
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.images.shape[1] != 3 or self.images.dtype != torch.uint8:
+            raise ValueError(f"expected uint8 images [N, 3, H, W], got {self.images.dtype} {list(self.images.shape)}")
+        if not len(self.images) == len(self.names) == len(self.celeba_ids):
+            raise ValueError(
+                f"expected a name and an id for each picture, got {len(self.images)} pictures, "
+                f"{len(self.names)} names, {len(self.celeba_ids)} ids"
+            )
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f"expected different names, got {self.names}")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of names and pixels in their order, hexadecimal."""
+        digest = hashlib.sha256(repr((self.names, list(self.images.shape))).encode())
+        for image in self.images:
+            digest.update(image.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture file not read yet: `name` and `celeba_id` as in `Pictures`, `file` for messages."""
+
+    name: str
+    file: str
+    celeba_id: int | None
+    read: Callable[[], bytes]
+
+
+def check_crop(crop: str) -> None:
+    """Raise ValueError for an unknown crop."""
+    if crop not in get_args(Crop):
+        raise ValueError(f"unknown crop {crop!r}: expected one of {', '.join(get_args(Crop))}")
+
+
+def check_limit(limit: int | None, most: int | None = None) -> None:
+    """Raise ValueError unless `limit` is None or a whole number from 1 to `most`."""
+    if limit is None:
+        return
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1 or (most is not None and limit > most):
+        range_ = "of at least 1" if most is None else f"from 1 to {most}"
+        raise ValueError(f"data.limit must be a whole number {range_}, got {limit!r}")
+
+
+def crop_picture(picture: Image.Image, crop: Crop) -> Image.Image:
+    """Cut a picture to 128 x 128.
+
+    Args:
+        picture: mode RGB.
+        crop: `celeba`, the face of an aligned 178 x 218 image, rows 57-184 and columns 25-152; `center`, the
+            largest centred square, resized by Lanczos; `none`, the picture is 128 x 128 already.
+
+    Raises:
+        ValueError: the picture does not have the size that the crop needs.
+    """
+    check_crop(crop)
+    width, height = picture.size
+    if crop == "celeba":
+        if picture.size != ALIGNED:
+            raise ValueError(
+                f"it is {width} x {height} (width x height) and crop=celeba expects CelebA's aligned images, "
+                f"{ALIGNED[0]} x {ALIGNED[1]}; crop=center takes other photos"
+            )
+        return picture.crop(_FACE)
+    if crop == "none":
+        if picture.size != (SIZE, SIZE):
+            raise ValueError(f"it is {width} x {height} and crop=none expects {SIZE} x {SIZE}; crop=center resizes")
+        return picture
+    side = min(width, height)
+    if side < SIZE:
+        raise ValueError(f"too small: it is {width} x {height}, both sides must be at least {SIZE}")
+    left, upper = (width - side) // 2, (height - side) // 2
+    square = picture.crop((left, upper, left + side, upper + side))
+    return square if side == SIZE else square.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+
+
+def read_picture(source: Path | bytes, crop: Crop = "center") -> Tensor:
+    """Decode and crop one picture file.
+
+    Args:
+        source: path of a file, or the whole file.
+        crop: as in `crop_picture`.
+
+    Returns:
+        uint8 [3, 128, 128], RGB.
+
+    Raises:
+        ValueError: the reason why the file cannot be used, after the path if `source` is one.
+    """
+    check_crop(crop)
+    if isinstance(source, bytes):
+        return from_pillow(crop_picture(decode_picture(source), crop))
+    try:
+        return read_picture(source.read_bytes(), crop)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{source}: {error}") from error
+
+
+def load_entries(entries: Sequence[Entry], crop: Crop, strict: bool) -> Pictures:
+    """Read picture files; a bad one is logged, listed in `skipped` and left out.
+
+    Args:
+        entries: at least one file.
+        crop: as in `crop_picture`.
+        strict: raise for a bad file.
+
+    Raises:
+        ValueError: no file can be used, or with `strict` one cannot.
+    """
+    images: list[Tensor] = []
+    used: list[Entry] = []
+    skipped: list[tuple[str, str]] = []
+    # The bar shows only when reading lasts.
+    for entry in tqdm(entries, desc="reading pictures", unit="picture", delay=1, leave=False):
+        try:
+            images.append(read_picture(entry.read(), crop))
+            used.append(entry)
+        except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
+            if strict:
+                raise ValueError(f"{entry.file}: {error} (data.strict=false would skip it)") from error
+            _logger.warning("skipped %s: %s", entry.file, error)
+            skipped.append((entry.file, str(error)))
+    if not images:
+        file, reason = skipped[0]
+        raise ValueError(f"none of the {len(skipped)} files could be used; the first is {file}: {reason}. {NEXT_STEPS}")
+    return Pictures(torch.stack(images), [e.name for e in used], [e.celeba_id for e in used], skipped)

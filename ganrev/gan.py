@@ -1,0 +1,196 @@
+"""GAN reversal as a codec."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ganrev import container, entropy
+from ganrev.codec import check_images
+from ganrev.device import Device
+from ganrev.generator.base import Generator
+from ganrev.pixels import to_images, to_x
+from ganrev.quantise import Quantiser, dequantise, quantise
+from ganrev.reversal import Reversal, Reversed, lane_rng, reverse
+
+NUM_SNAPSHOTS = 13
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one call of `encode` leaves for figures and summaries.
+
+    Attributes:
+        losses: float32 [N, R, steps], the loss before each step of each restart.
+        diverged: bool [N, R].
+        chosen: int64 [N], the restart that was kept.
+        snapshot_steps: int64 [S], steps of the snapshots; the last is after the last step.
+        snapshots: float32 [N, R, S, D], latents at those steps.
+    """
+
+    losses: Tensor
+    diverged: Tensor
+    chosen: Tensor
+    snapshot_steps: Tensor
+    snapshots: Tensor
+
+
+class GanCodec:
+    """Compresses a picture to the quantised latent that redraws it.
+
+    Args:
+        generator: frozen; pictures must have its size.
+        loss: what reversal descends and what chooses among restarts.
+        quant: the quantiser.
+        entropy: the lossless back end.
+        reversal: the descent.
+        device: where and how precisely to compute.
+        seed: of the initial latents.
+        latent_scale: factor on z before rounding; None for the generator's own `unseen_scale`, 1 for pictures
+            that the generator drew itself.
+        on_trace: called with a `Trace` after each `encode`.
+
+    Raises:
+        ValueError: a latent scale that is not positive.
+    """
+
+    suffix = ".gr"
+
+    def __init__(
+        self,
+        generator: Generator,
+        loss: nn.Module,
+        quant: Quantiser,
+        entropy: entropy.Entropy,
+        reversal: Reversal,
+        device: Device,
+        seed: int = 0,
+        latent_scale: float | None = None,
+        on_trace: Callable[[Trace], None] | None = None,
+    ) -> None:
+        scale = generator.unseen_scale if latent_scale is None else latent_scale
+        if not 0 < scale < float("inf"):
+            raise ValueError(f"latent_scale must be a positive number or null, got {latent_scale}")
+        self.device, self.seed, self.on_trace = device, seed, on_trace
+        self.entropy, self.reversal = entropy, reversal
+        self.step = quant.step_in_z(scale)
+        self.generator = generator.freeze().to(device.torch_device)
+        fast = copy.deepcopy(self.generator)
+        self.fast_generator = fast.to(device.dtype, memory_format=torch.channels_last)
+        self.loss = loss.to(device.torch_device)
+        self.image_size = generator.image_size
+        self.digest = generator.digest
+
+    @property
+    def precision(self) -> str:
+        """Name of the dtype of reversal; a part of the run's identity."""
+        return self.device.precision
+
+    def encode(self, images: Tensor) -> list[bytes]:
+        """Compress uint8 [N, 3, S, S] RGB, S the generator's size, to N `.gr` files."""
+        check_images(images, self.image_size)
+        restarts = self.reversal.restarts
+        lane_images = images.repeat_interleave(restarts, dim=0)
+        rngs = [lane_rng(self.seed, image, i % restarts) for i, image in enumerate(lane_images)]
+        recorder = _Recorder(self.reversal.steps)
+        found = self._reverse(lane_images, rngs, recorder)
+        symbols = quantise(found.z, self.step)
+        chosen = self._choose(symbols, lane_images).view(-1, restarts).argmin(dim=1)
+        if self.on_trace:
+            self.on_trace(recorder.trace(found, chosen, restarts))
+        kept = symbols.view(len(images), restarts, -1)[torch.arange(len(images)), chosen]
+        return [self._write(row) for row in kept.cpu().numpy()]
+
+    def decode(self, blobs: list[bytes]) -> Tensor:
+        """Draw uint8 [N, 3, S, S] RGB from `.gr` files.
+
+        Raises:
+            ganrev.container.ContainerError: a file is corrupt, foreign, or made with other weights.
+        """
+        contents = [container.read(blob) for blob in blobs]
+        latents = [self._latent(content) for content in contents]
+        return self._draw(torch.stack(latents))
+
+    def _reverse(self, images: Tensor, rngs: list[torch.Generator], recorder: "_Recorder") -> Reversed:
+        """Reverse all lanes, as many at a time as the device likes, in equal parts."""
+        parts = -(-len(images) // self.device.lanes)
+        results, begin = [], 0
+        for part in images.chunk(parts):
+            targets = to_x(part.to(self.device.torch_device))
+            label = f"reversing {begin + 1}-{begin + len(part)} of {len(images)} lanes"
+            recorder.start_part()
+            result = reverse(
+                self.fast_generator,
+                self.loss,
+                targets.contiguous(memory_format=torch.channels_last),
+                rngs[begin : begin + len(part)],
+                self.reversal,
+                recorder,
+                label,
+            )
+            results.append(result)
+            begin += len(part)
+        fields = ("z", "losses", "diverged")
+        return Reversed(*(torch.cat([getattr(r, field) for r in results]) for field in fields))
+
+    def _choose(self, symbols: Tensor, images: Tensor) -> Tensor:
+        """Return each lane's loss of the picture that the decoder will draw, float32 [L]."""
+        if self.reversal.restarts == 1:
+            return symbols.new_zeros(len(symbols), dtype=torch.float32)
+        drawn = to_x(self._draw(dequantise(symbols, self.step)))
+        pairs = zip(drawn.split(16), to_x(images).split(16), strict=True)
+        with torch.no_grad():
+            losses = [self.loss(x.to(self.device.torch_device), t.to(self.device.torch_device)) for x, t in pairs]
+        return torch.cat(losses).nan_to_num(float("inf"))
+
+    @torch.no_grad()
+    def _draw(self, z: Tensor) -> Tensor:
+        """Draw uint8 pictures on the CPU from latents [N, D], in float32."""
+        parts = [to_images(self.generator(part.to(self.device.torch_device))).cpu() for part in z.split(16)]
+        return torch.cat(parts)
+
+    def _write(self, symbols: np.ndarray) -> bytes:
+        mark = container.fingerprint(self.digest)
+        payload = self.entropy.encode(symbols)
+        return container.write(container.Container(self.entropy.code, self.step, mark, payload))
+
+    def _latent(self, content: container.Container) -> Tensor:
+        container.check_generator(content, self.digest)
+        back_end = entropy.by_code(content.entropy_code)
+        try:
+            symbols = back_end.decode(content.payload, self.generator.latent_dim)
+        except ValueError as error:
+            raise container.CorruptFileError(str(error)) from error
+        if (symbols.dtype == np.float32) != (content.step == 0):
+            raise container.CorruptFileError("the .gr file's step and its symbols contradict each other")
+        return dequantise(torch.from_numpy(symbols), content.step)
+
+
+class _Recorder:
+    """Keeps the latents of a few steps, spaced evenly in the logarithm."""
+
+    def __init__(self, steps: int) -> None:
+        spaced = np.geomspace(1, steps, NUM_SNAPSHOTS - 1).round().astype(int)
+        self.steps = sorted({0, *spaced.tolist()})
+        self.parts: list[list[Tensor]] = []
+
+    def start_part(self) -> None:
+        self.parts.append([])
+
+    def __call__(self, step: int, z: Tensor) -> None:
+        if step in self.steps:
+            self.parts[-1].append(z.cpu().clone())
+
+    def trace(self, found: Reversed, chosen: Tensor, restarts: int) -> Trace:
+        snapshots = torch.cat([torch.stack(part, dim=1) for part in self.parts])
+        lanes, num_snapshots, dim = snapshots.shape
+        return Trace(
+            losses=found.losses.view(-1, restarts, found.losses.shape[-1]),
+            diverged=found.diverged.view(-1, restarts),
+            chosen=chosen.cpu(),
+            snapshot_steps=torch.tensor(self.steps),
+            snapshots=snapshots.view(lanes // restarts, restarts, num_snapshots, dim),
+        )

@@ -1,0 +1,58 @@
+"""Where a number came from: code, versions, hardware."""
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+
+import torch
+
+from ganrev.paths import checkout
+
+_LIBRARIES = ("ganrev", "torch", "numpy", "scikit-image", "pillow", "opencv-python", "hydra-core", "pandas")
+
+
+def _git(*arguments: str) -> str | None:
+    root = checkout()
+    if root is None or not (root / ".git").exists():
+        return None
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _version(library: str) -> str | None:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return None  # a checkout run in place
+
+
+def _cpu_model() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def provenance() -> dict:
+    """Return commit, dirty flag, versions, hardware and time of this process."""
+    status = _git("status", "--porcelain")
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": None if status is None else bool(status),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": sys.version.split()[0],
+        "versions": {library: _version(library) for library in _LIBRARIES},
+        "hardware": {
+            "cpu": _cpu_model(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "gpu": gpu,
+            "platform": platform.platform(),
+        },
+    }

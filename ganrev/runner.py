@@ -1,0 +1,187 @@
+"""One run: resolve the config, name it by what can change its result, evaluate it once, keep everything."""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from ganrev import harness
+from ganrev.codec import Codec
+from ganrev.data.pictures import Pictures
+from ganrev.gan import Trace
+from ganrev.pixels import resize
+from ganrev.provenance import provenance
+
+log = logging.getLogger(__name__)
+
+# Raised whenever the same config would give other bytes or scores than before.
+ALGORITHM_VERSION = 1
+
+# Parts of a codec's config that say where something lies or runs, not what it computes.
+_PLACES = ("path", "device", "generator")
+
+# Groups and values that only some codecs read; an override of one that the run ignores is worth a warning.
+_OPTIONAL = ("generator", "loss", "quant", "entropy", "reversal", "device", "latent_scale", "seed")
+
+
+def run_id(codec: Codec, codec_config: dict, digest: str, seed: int) -> str:
+    """Hash what can change a result: codec, precision, weights, data, seed, algorithm version; never a path."""
+    generator = codec_config.get("generator") or {}
+    identity = {
+        "codec": {key: value for key, value in codec_config.items() if key not in _PLACES},
+        "generator": {k: v for k, v in generator.items() if k not in ("path",)},
+        "precision": getattr(codec, "precision", None),
+        "weights": getattr(codec, "digest", None),
+        "data": digest,
+        "seed": seed,
+        "version": ALGORITHM_VERSION,
+    }
+    canonical = json.dumps(identity, sort_keys=True)
+    return f"{type(codec).__name__.lower()}-{hashlib.sha256(canonical.encode()).hexdigest()[:12]}"
+
+
+def unused_overrides(cfg: DictConfig, overrides: list[str]) -> list[str]:
+    """Return the overrides that neither the chosen codec nor the data source reads."""
+    raw = OmegaConf.to_container(cfg, resolve=False)
+    read = json.dumps([raw["codec"], raw["data"]])
+    ignored = []
+    for override in overrides:
+        key = override.lstrip("+~").split("=")[0]
+        root = key.split(".")[0].split("@")[0]
+        if root in _OPTIONAL and f"${{{root}}}" not in read and f"${{{root}." not in read:
+            ignored.append(override)
+    return ignored
+
+
+def load_pictures(cfg: DictConfig, image_size: int | None) -> Pictures:
+    """Load the data source, at the codec's own size where it has one."""
+    pictures = instantiate(cfg.data).load()
+    if image_size is None or pictures.images.shape[-1] == image_size:
+        return pictures
+    log.warning(
+        "pictures are resized from %d to %d pixels, scored and counted at that size: the generator draws no other",
+        pictures.images.shape[-1],
+        image_size,
+    )
+    return dataclasses.replace(pictures, images=resize(pictures.images, image_size))
+
+
+def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
+    """Evaluate one config, unless that has been done; returns the run's folder.
+
+    Args:
+        cfg: the composed config (`configs/config.yaml`).
+        overrides: the command line's, to warn about those that nothing reads.
+
+    Raises:
+        ValueError: a bad option or bad input, or not one picture could be encoded.
+    """
+    for override in unused_overrides(cfg, overrides or []):
+        log.warning("%s has no effect: the codec %s does not read it", override, cfg.codec["_target_"])
+    codec = instantiate(cfg.codec)
+    pictures = load_pictures(cfg, codec.image_size)
+    codec_config = OmegaConf.to_container(cfg.codec, resolve=True)
+    name = run_id(codec, codec_config, pictures.digest, cfg.seed)
+    out = Path(cfg.out)
+    out.mkdir(parents=True, exist_ok=True)
+    folder = out / name
+    with FileLock(out / f".{name}.lock"):
+        if (folder / "summary.json").exists() and not cfg.force:
+            log.info("%s is there already; force=true repeats it", folder)
+            return folder
+        partial = out / f".{name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        OmegaConf.save(cfg, partial / "config.yaml", resolve=True)
+        _evaluate(codec, pictures, partial, cfg)
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    return folder
+
+
+def _evaluate(codec: Codec, pictures: Pictures, folder: Path, cfg: DictConfig) -> None:
+    traces: list[Trace] = []
+    if hasattr(codec, "on_trace"):
+        codec.on_trace = traces.append
+    origin = provenance() | {
+        "algorithm_version": ALGORITHM_VERSION,
+        "weights": getattr(codec, "digest", None),
+        "data": pictures.digest,
+        "seed": cfg.seed,
+    }
+    (folder / "provenance.json").write_text(harness.to_json(origin))
+    encoded = harness.encode_all(codec, pictures, folder, cfg.batch_size)
+    if len(encoded.failed) == len(pictures.names):
+        reason = next(iter(encoded.failed.values()))
+        raise ValueError(f"not one of {len(pictures.names)} pictures could be encoded; the first: {reason}")
+    decode_seconds = harness.decode_all(folder)
+    rows = harness.score(pictures, folder, codec.suffix, encoded, decode_seconds)
+    rows.to_csv(folder / "rows.csv", index=False)
+    _save_traces(traces, folder)
+    summary = harness.summarise(rows) | {
+        "image_size": pictures.images.shape[-1],
+        "images_failed": encoded.failed,
+        "images_skipped": dict(pictures.skipped),
+        "lanes": sum(t.diverged.numel() for t in traces),
+        "lanes_diverged": sum(int(t.diverged.sum()) for t in traces),
+    }
+    (folder / "summary.json").write_text(harness.to_json(summary))
+
+
+def _save_traces(traces: list[Trace], folder: Path) -> None:
+    """Write `traces.npz`: losses, chosen restarts and snapshots of z, in the order of the pictures."""
+    if not traces:
+        return
+    fields = ("losses", "diverged", "chosen", "snapshots")
+    joined = {field: np.concatenate([getattr(t, field).numpy() for t in traces]) for field in fields}
+    np.savez_compressed(folder / "traces.npz", snapshot_steps=traces[0].snapshot_steps.numpy(), **joined)
+
+
+def load_summary(folder: Path) -> dict:
+    """Return a run's `summary.json`."""
+    return json.loads((folder / "summary.json").read_text())
+
+
+def load_rows(folder: Path) -> pd.DataFrame:
+    """Return a run's `rows.csv`."""
+    return pd.read_csv(folder / "rows.csv", dtype={"name": str, "celeba_id": "Int64"})
+
+
+def describe(folder: Path) -> str:
+    """Return a few lines a person can read about a finished run."""
+    summary = load_summary(folder)
+    mean, ci = summary["mean"], summary["ci95"]
+    shown = (
+        ("num_bytes", "bytes, whole file", 1),
+        ("paper_bytes", "bytes, paper count", 1),
+        ("paper_bpp", "bits per pixel, paper count", 4),
+        ("psnr", "PSNR, dB", 2),
+        ("mse", "MSE", 1),
+        ("ssim", "SSIM", 4),
+        ("stlpips", "ST-LPIPS, VGG", 4),
+        ("encode_seconds", "seconds to encode a picture", 2),
+        ("decode_seconds", "seconds to decode a picture", 4),
+    )
+    lines = [f"{summary['num_images']} pictures of {summary['image_size']} x {summary['image_size']}"]
+    for key, label, digits in shown:
+        if key not in mean:
+            continue
+        value = float(mean[key])
+        half = f" ± {ci[key]:.{digits}f}" if isinstance(ci.get(key), float) else ""
+        lines.append(f"  {label:<34} {value:.{digits}f}{half}")
+    lines.append(f"  {'compression ratio, paper count':<34} {float(summary['cr']):.1f}")
+    for key, label in (("images_failed", "failed"), ("images_skipped", "skipped")):
+        lines += [f"  {label}: {name}: {reason}" for name, reason in summary[key].items()]
+    if summary["lanes_diverged"]:
+        lines.append(f"  {summary['lanes_diverged']} of {summary['lanes']} lanes diverged")
+    lines.append(f"  {folder}")
+    return "\n".join(lines)

@@ -25,7 +25,7 @@ def weights_dir() -> Path:
 
 def cache_dir() -> Path:
     """Return the folder for downloads: $GANREV_CACHE, else `.cache/` of the checkout, else the user's cache."""
-    if "GANREV_CACHE" in os.environ:
+    if os.environ.get("GANREV_CACHE"):
         return Path(os.environ["GANREV_CACHE"]).expanduser()
     root = checkout()
     if root:

@@ -329,6 +329,7 @@ def test_pggan_refuses_other_layouts(tmp_path: Path, monkeypatch: pytest.MonkeyP
         r"1 missing: scales\.0\.1\.bias",
     )
     refused({name: t for name, t in good.items() if name != "toRGBLayers.2.bias"}, r"1 missing: to_rgb\.bias")
+    refused(good | {7: torch.zeros(1)}, "1 not expected: 7")
     refused(good | {"surplus.weight": torch.zeros(1)}, r"1 not expected: surplus\.weight")
     refused(good | {"formatLayer.bias": torch.zeros(5)}, r"1 of another shape: dense\.bias \(5, not 96\)")
     refused(good | {"formatLayer.weight": "text"}, "no tensor 'formatLayer.weight'")
@@ -516,8 +517,17 @@ def test_missing_files_are_reported(tmp_path: Path, loader: str) -> None:
         load(tmp_path)
 
 
-def test_load_state_refuses_tensors_without_values() -> None:
-    network = nn.Linear(2, 1)
-    meta = {"weight": torch.zeros(1, 2, device="meta"), "bias": torch.zeros(1)}
+@pytest.mark.parametrize("options", [{"device": "meta"}, {"dtype": torch.complex64}, {"dtype": torch.bool}])
+def test_load_state_refuses_tensors_that_are_no_weights(options: dict) -> None:
+    tensors = {"weight": torch.zeros(1, 2, **options), "bias": torch.zeros(1)}
     with pytest.raises(ValueError, match=r"weight \(Tensor of another kind, not 1x2\)"):
-        load_state(network, meta, "file")
+        load_state(nn.Linear(2, 1), tensors, "file")
+
+
+def test_load_state_casts_and_copies() -> None:
+    network = nn.Linear(2, 1)
+    tensors = {"weight": torch.ones(1, 2, dtype=torch.float16), "bias": torch.ones(1)}
+    load_state(network, tensors, "file")
+    tensors["bias"].zero_()
+    assert network.weight.dtype == torch.float32
+    assert network(torch.ones(1, 2)).item() == 3

@@ -13,9 +13,10 @@ class TinyGenerator(Generator):
     image_size = 32
     digest = "0123456789abcdef" * 4
 
-    def __init__(self, unseen_scale: float = 4.0, seed: int = 0) -> None:
+    def __init__(self, path: str | None = None, unseen_scale: float | None = None, seed: int = 0) -> None:
+        """Take the keys of configs/generator/embedded.yaml, so that one override of `_target_` swaps it in."""
         super().__init__()
-        self.unseen_scale = unseen_scale
+        self.unseen_scale = 4.0 if unseen_scale is None else unseen_scale
         rng = torch.Generator().manual_seed(seed)
         coarse = torch.randn(self.latent_dim, 3, 4, 4, generator=rng) * 0.5
         basis = nn.functional.interpolate(coarse, size=self.image_size, mode="bilinear")

@@ -123,7 +123,7 @@ def load(path: str | Path | None, url: str, unseen_scale: float = 5.0) -> PGANNe
 
 def _plain_names(tensors: Mapping[str, Any]) -> dict[str, Any]:
     """Drop the wrappers' `module` from the names; older files have none."""
-    return {".".join(part for part in name.split(".") if part != "module"): t for name, t in tensors.items()}
+    return {".".join(part for part in str(name).split(".") if part != "module"): t for name, t in tensors.items()}
 
 
 def _depths(tensors: Mapping[str, Any], source: Path) -> list[int]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 _MAX_NAMED = 3  # names in one message; a wrong file may miss hundreds
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64)
 
 
 def file_digest(path: str | Path) -> str:
@@ -166,12 +167,10 @@ def check_unseen_scale(value: float, origin: str = "generator.unseen_scale") -> 
 
 
 def _is_plain(value: object) -> bool:
-    """Whether this is a dense tensor of real numbers in memory."""
-    return (
-        isinstance(value, Tensor)
-        and value.layout is torch.strided
-        and not (value.is_meta or value.is_nested or value.is_quantized or value.is_complex())
-    )
+    """Whether this is a dense tensor of ordinary numbers that are in memory."""
+    if not isinstance(value, Tensor) or value.layout is not torch.strided:
+        return False
+    return value.dtype in _DTYPES and not value.is_meta and not value.is_nested
 
 
 def _axes(tensor: Tensor) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from baselines.pillow import decode_pictures
 from ganrev.codec import check_images
+from ganrev.options import is_whole
 from ganrev.pixels import to_pillow
 
 _CRITERIA = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 100, 0.1)
@@ -30,9 +31,9 @@ class KMeans:
     image_size = None
 
     def __init__(self, k: int, attempts: int = 4, seed: int = 0) -> None:
-        if not 2 <= k <= 256:
-            raise ValueError(f"codec.k must lie between 2 and 256, got {k}")
-        self.k, self.attempts, self.seed = k, attempts, seed
+        if not (is_whole(k) and 2 <= k <= 256):
+            raise ValueError(f"codec.k must be a whole number between 2 and 256, got {k!r}")
+        self.k, self.attempts, self.seed = int(k), attempts, seed
 
     def encode(self, images: Tensor) -> list[bytes]:
         """Return N palette PNG files of uint8 [N, 3, H, W]."""

@@ -6,7 +6,8 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from ganrev.codec import check_images
+from ganrev.codec import check_blobs, check_images
+from ganrev.options import is_whole
 from ganrev.pixels import from_pillow, to_pillow, to_png
 
 
@@ -14,15 +15,19 @@ def decode_pictures(blobs: list[bytes], kind: str) -> Tensor:
     """Decode files of one kind with Pillow to uint8 [N, 3, H, W].
 
     Raises:
-        ValueError: a file is not of this kind, or it is truncated.
+        ValueError: there is no file, one is not of this kind or damaged, or their sizes differ.
     """
+    check_blobs(blobs)
     pictures = []
     for number, blob in enumerate(blobs):
         try:
             with Image.open(io.BytesIO(blob), formats=[kind]) as picture:
                 pictures.append(from_pillow(picture))
-        except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise ValueError(f"file {number} of {len(blobs)} is not a whole {kind} file: {error}") from error
+    sizes = sorted({tuple(picture.shape[1:]) for picture in pictures})
+    if len(sizes) > 1:
+        raise ValueError(f"expected files of one size of picture, got heights and widths {sizes}; decode them apart")
     return torch.stack(pictures)
 
 
@@ -56,9 +61,9 @@ class JPEG:
     image_size = None
 
     def __init__(self, quality: int) -> None:
-        if not 1 <= quality <= 95:
-            raise ValueError(f"codec.quality must lie between 1 and 95, got {quality}")
-        self.quality = quality
+        if not (is_whole(quality) and 1 <= quality <= 95):
+            raise ValueError(f"codec.quality must be a whole number between 1 and 95, got {quality!r}")
+        self.quality = int(quality)
 
     def encode(self, images: Tensor) -> list[bytes]:
         """Return N JPEG files of uint8 [N, 3, H, W]."""

@@ -13,11 +13,12 @@ from ganrev.runner import describe, run
 
 
 @hydra.main(config_path=str(config_dir()), config_name="config", version_base="1.3")
-def main(cfg: DictConfig) -> None:
-    """Run the composed config and print its summary."""
+def main(cfg: DictConfig) -> str:
+    """Run the composed config and print its summary; returns the run's folder, for Hydra's callbacks."""
     hydra_config = HydraConfig.get()
     # In a sweep the error must reach Hydra, which goes on with the other jobs and reports it at the end.
     guard = nullcontext() if hydra_config.mode == RunMode.MULTIRUN else plain_errors()
     with guard:
         folder = run(cfg, list(hydra_config.overrides.task))
         print(describe(folder))
+    return str(folder)

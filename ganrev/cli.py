@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganrev import __version__, container, entropy
 from ganrev.data.formats import decode_picture
-from ganrev.data.pictures import ALIGNED, crop_picture
+from ganrev.data.pictures import ALIGNED, SIZE, crop_picture
 from ganrev.errors import plain_errors
 from ganrev.gan import GanCodec
 from ganrev.metrics import bits_per_pixel, distortion
@@ -33,6 +33,14 @@ def make_codec(overrides: list[str]) -> GanCodec:
     if not isinstance(codec, GanCodec):
         raise ValueError(f"this command makes and reads .gr files; {cfg.codec['_target_']} has a format of its own")
     return codec
+
+
+def check_folder(output: Path) -> None:
+    """Raise ValueError unless `output` can become a file; said before the work, not after it."""
+    if output.is_dir():
+        raise ValueError(f"{output} is a folder; -o takes the name of a file")
+    if not output.parent.is_dir():
+        raise ValueError(f"there is no folder {output.parent} to write {output.name} to; make it first")
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -58,20 +66,22 @@ def fit(picture: Image.Image, size: int) -> Tensor:
         return from_pillow(picture)
     crop = "celeba" if (width, height) == ALIGNED else "center"
     image = from_pillow(crop_picture(picture, crop))
+    side = SIZE if crop == "celeba" else min(width, height)
     if crop == "celeba":
         print(f"cut {width} x {height} to CelebA's face window, rows 57-184 and columns 25-152")
     elif width != height:
-        side = min(width, height)
         print(f"cut {width} x {height} to the centred square of {side} x {side}; the face should fill it as in CelebA")
-    if min(width, height) != size:
+    if side != size:
         print(f"resized to {size} x {size}")
     return resize(image[None], size)[0]
 
 
 def compress(arguments: argparse.Namespace) -> None:
     """Write a `.gr` file and say how good it is."""
+    check_folder(arguments.output)
+    data = _read(arguments.input)
     try:
-        picture = decode_picture(_read(arguments.input))
+        picture = decode_picture(data)
     except ValueError as error:
         raise ValueError(f"{arguments.input}: {error}") from error
     codec = make_codec(arguments.overrides)
@@ -86,6 +96,7 @@ def compress(arguments: argparse.Namespace) -> None:
 
 def decompress(arguments: argparse.Namespace) -> None:
     """Write the PNG that a `.gr` file stands for."""
+    check_folder(arguments.output)
     blob = _read(arguments.input)
     container.read(blob)  # a foreign or corrupt file is named before any weights are loaded
     image = make_codec(arguments.overrides).decode([blob])[0]

@@ -21,11 +21,19 @@ class Codec(Protocol):
     image_size: int | None
 
     def encode(self, images: Tensor) -> list[bytes]:
-        """Compress uint8 [N, 3, H, W] RGB to N files."""
+        """Compress uint8 [N, 3, H, W] RGB to N files.
+
+        Raises:
+            ValueError: another dtype or shape, or pictures that this codec cannot take.
+        """
         ...
 
     def decode(self, blobs: list[bytes]) -> Tensor:
-        """Return uint8 [N, 3, H, W] RGB from N files of one size of picture."""
+        """Return uint8 [N, 3, H, W] RGB from N files, at least one, of one size of picture.
+
+        Raises:
+            ValueError: there is no file, a file is not one of this codec's, or their sizes differ.
+        """
         ...
 
 
@@ -40,3 +48,9 @@ def check_images(images: Tensor, image_size: int | None = None) -> None:
             f"this codec draws {image_size} x {image_size} pictures, got {images.shape[-2]} x {images.shape[-1]}; "
             "crop or resize them first (ganrev.pixels.resize)"
         )
+
+
+def check_blobs(blobs: list[bytes]) -> None:
+    """Raise ValueError where there is nothing to decode: no picture, and no size of one."""
+    if not blobs:
+        raise ValueError("expected at least one file to decode, got none")

@@ -56,8 +56,15 @@ class Container:
 
 
 def fingerprint(digest: str) -> bytes:
-    """Return the three bytes that name weights of this SHA-256 (hexadecimal)."""
-    return bytes.fromhex(digest)[:FINGERPRINT_BYTES]
+    """Return the three bytes that name weights of this SHA-256 (hexadecimal).
+
+    Raises:
+        ValueError: that is no digest, so that the decoder could not be told apart from any other.
+    """
+    mark = bytes.fromhex(digest)[:FINGERPRINT_BYTES]
+    if len(mark) < FINGERPRINT_BYTES:
+        raise ValueError(f"a generator must have the SHA-256 of its weights as its digest, got {digest!r}")
+    return mark
 
 
 def _checksum(head: bytes, payload: bytes) -> int:

@@ -1,8 +1,11 @@
 """Where tensors live and how precisely reversal computes."""
 
+import re
 from typing import Literal
 
 import torch
+
+from ganrev.options import is_whole
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -28,17 +31,17 @@ class Device:
     ) -> None:
         if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "cpu"
-        if name.split(":")[0] not in ("cpu", "cuda"):
+        if not re.fullmatch(r"(cpu|cuda)(:\d+)?", str(name)):
             raise ValueError(f"device.name must be auto, cpu or cuda, got {name!r}")
         if name.startswith("cuda") and not torch.cuda.is_available():
             raise ValueError("device=cuda, but torch sees no CUDA device; use device=cpu or device=auto")
         if dtype != "auto" and dtype not in _DTYPES:
             raise ValueError(f"device.dtype must be auto, float32 or bfloat16, got {dtype!r}")
-        if lanes is not None and lanes < 1:
-            raise ValueError(f"device.lanes must be at least 1, got {lanes}")
+        if lanes is not None and not (is_whole(lanes) and lanes >= 1):
+            raise ValueError(f"device.lanes must be a whole number of at least 1, or null, got {lanes!r}")
         self.torch_device = torch.device(name)
         self.dtype = _DTYPES[self._best_dtype() if dtype == "auto" else dtype]
-        self.lanes = lanes or (256 if self.torch_device.type == "cuda" else 8)
+        self.lanes = int(lanes) if lanes else (256 if self.torch_device.type == "cuda" else 8)
 
     def _best_dtype(self) -> str:
         if self.torch_device.type == "cuda":

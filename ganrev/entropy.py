@@ -25,12 +25,18 @@ class Entropy(Protocol):
 
 
 def pack(symbols: np.ndarray) -> bytes:
-    """Lay symbols out as little-endian int8, or int16 where they do not fit; floats as float32."""
+    """Lay symbols out as little-endian int8, or int16 where they do not fit; floats as float32.
+
+    Raises:
+        ValueError: a symbol does not fit int16 either.
+    """
     if symbols.dtype == np.float32:
         return symbols.astype("<f4").tobytes()
-    largest = np.iinfo(np.int8)
-    narrow = symbols.size == 0 or (symbols.min() >= largest.min and symbols.max() <= largest.max)
-    return symbols.astype("<i1" if narrow else "<i2").tobytes()
+    for layout in ("<i1", "<i2"):
+        packed = symbols.astype(layout)
+        if np.array_equal(packed, symbols):
+            return packed.tobytes()
+    raise ValueError(f"symbols must fit int16, got {symbols.min()} to {symbols.max()}; use a larger quant.step")
 
 
 def unpack(data: bytes, num_symbols: int) -> np.ndarray:
@@ -67,10 +73,14 @@ class Bzip2:
         return bz2.compress(pack(symbols), 9)
 
     def decode(self, payload: bytes, num_symbols: int) -> np.ndarray:
+        stream = bz2.BZ2Decompressor()
         try:
-            data = bz2.decompress(payload)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"payload is not a whole bzip2 stream: {error}") from error
+            # At most one byte more than is expected: a few bytes of payload may hold gigabytes of zeros.
+            data = stream.decompress(payload, 4 * num_symbols + 1)
+        except OSError as error:
+            raise ValueError(f"payload is not a bzip2 stream: {error}") from error
+        if not stream.eof or stream.unused_data:
+            raise ValueError("payload is not one whole bzip2 stream: it is cut short, or something follows it")
         return unpack(data, num_symbols)
 
 

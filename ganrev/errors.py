@@ -8,11 +8,16 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
 
-def root_message(error: BaseException) -> str:
-    """Return the message of what went wrong first, without Hydra's wrapping."""
+def root_cause(error: BaseException) -> BaseException:
+    """Return what went wrong first, without Hydra's wrapping."""
     while isinstance(error, InstantiationException) and error.__cause__ is not None:
         error = error.__cause__
-    return str(error)
+    return error
+
+
+def root_message(error: BaseException) -> str:
+    """Return the message of what went wrong first."""
+    return str(root_cause(error))
 
 
 @contextmanager
@@ -25,11 +30,13 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except InstantiationException as error:
-        cause = error.__cause__
-        if cause is not None and not isinstance(cause, ValueError | OSError | TypeError):
+        cause = root_cause(error)
+        if not isinstance(cause, ValueError | OSError | TypeError | HydraException):
             raise
         _fail(root_message(error))
-    except (ValueError, OSError, HydraException, OmegaConfBaseException) as error:
+    except OmegaConfBaseException as error:
+        _fail(str(error).splitlines()[0])  # the rest repeats the key and names a Python type
+    except (ValueError, OSError, HydraException) as error:
         _fail(str(error))
 
 

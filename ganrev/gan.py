@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ganrev import container, entropy
-from ganrev.codec import check_images
+from ganrev.codec import check_blobs, check_images
 from ganrev.device import Device
 from ganrev.generator.base import Generator
+from ganrev.options import is_number
 from ganrev.pixels import to_images, to_x
 from ganrev.quantise import Quantiser, dequantise, quantise
 from ganrev.reversal import Reversal, Reversed, lane_rng, reverse
@@ -54,7 +55,8 @@ class GanCodec:
         on_trace: called with a `Trace` after each `encode`.
 
     Raises:
-        ValueError: a latent scale that is not positive.
+        ValueError: a latent scale that is not positive, a step that the file cannot hold, or a generator
+            without the digest of its weights.
     """
 
     suffix = ".gr"
@@ -72,8 +74,8 @@ class GanCodec:
         on_trace: Callable[[Trace], None] | None = None,
     ) -> None:
         scale = generator.unseen_scale if latent_scale is None else latent_scale
-        if not 0 < scale < float("inf"):
-            raise ValueError(f"latent_scale must be a positive number or null, got {latent_scale}")
+        if not (is_number(scale) and scale > 0):
+            raise ValueError(f"latent_scale must be a positive number or null, got {scale!r}")
         self.device, self.seed, self.on_trace = device, seed, on_trace
         self.entropy, self.reversal = entropy, reversal
         self.step = quant.step_in_z(scale)
@@ -83,6 +85,7 @@ class GanCodec:
         self.loss = loss.to(device.torch_device)
         self.image_size = generator.image_size
         self.digest = generator.digest
+        self._mark = container.fingerprint(self.digest)
 
     @property
     def precision(self) -> str:
@@ -92,6 +95,8 @@ class GanCodec:
     def encode(self, images: Tensor) -> list[bytes]:
         """Compress uint8 [N, 3, S, S] RGB, S the generator's size, to N `.gr` files."""
         check_images(images, self.image_size)
+        if not len(images):
+            return []
         restarts = self.reversal.restarts
         lane_images = images.repeat_interleave(restarts, dim=0)
         rngs = [lane_rng(self.seed, image, i % restarts) for i, image in enumerate(lane_images)]
@@ -109,7 +114,9 @@ class GanCodec:
 
         Raises:
             ganrev.container.ContainerError: a file is corrupt, foreign, or made with other weights.
+            ValueError: there is no file.
         """
+        check_blobs(blobs)
         contents = [container.read(blob) for blob in blobs]
         latents = [self._latent(content) for content in contents]
         return self._draw(torch.stack(latents))
@@ -153,9 +160,8 @@ class GanCodec:
         return torch.cat(parts)
 
     def _write(self, symbols: np.ndarray) -> bytes:
-        mark = container.fingerprint(self.digest)
         payload = self.entropy.encode(symbols)
-        return container.write(container.Container(self.entropy.code, self.step, mark, payload))
+        return container.write(container.Container(self.entropy.code, self.step, self._mark, payload))
 
     def _latent(self, content: container.Container) -> Tensor:
         container.check_generator(content, self.digest)

@@ -5,6 +5,7 @@ The stages leave files in the run's folder, and each reads only what the one bef
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from tqdm import tqdm
 from ganrev import metrics
 from ganrev.codec import Codec
 from ganrev.data.pictures import Pictures
+from ganrev.options import is_whole
 from ganrev.pixels import from_pillow
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,9 @@ class Encoded:
 
 def encode_all(codec: Codec, pictures: Pictures, folder: Path, batch_size: int) -> Encoded:
     """Write `folder/blobs/<name><suffix>` for each picture; a batch that fails is tried one by one."""
+    if not (is_whole(batch_size) and batch_size >= 1):
+        raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
+    batch_size = int(batch_size)
     blobs_dir = folder / "blobs"
     blobs_dir.mkdir(parents=True)
     seconds: dict[str, float] = {}
@@ -93,7 +98,9 @@ def decode_all(folder: Path) -> dict[str, float]:
         RuntimeError: that process failed; its message is passed on.
     """
     command = [sys.executable, "-m", "ganrev.decoding", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # Whatever this process can import, run from another folder or not, that one can too.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(f"decoding {folder} failed:\n{done.stderr.strip()}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -165,7 +172,7 @@ def to_json(value: dict) -> str:
         if isinstance(item, list | tuple):
             return [clean(inner) for inner in item]
         if isinstance(item, float) and not np.isfinite(item):
-            return None if np.isnan(item) else "inf"
+            return None if np.isnan(item) else str(item)
         return item
 
     return json.dumps(clean(value), indent=2, allow_nan=False) + "\n"

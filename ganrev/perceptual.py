@@ -4,6 +4,7 @@ Source: Ghildyal and Liu, "Shift-tolerant perceptual similarity metric", ECCV 20
 AlexNet variant may be optimised; a picture is never scored by the network that was optimised.
 """
 
+from functools import cache
 from importlib.util import find_spec
 from typing import Literal
 
@@ -42,9 +43,15 @@ class STLPIPS(nn.Module):
         return self.metric(x.contiguous(), target.contiguous()).flatten()
 
 
+@cache
+def _scorer() -> STLPIPS:
+    """Return the VGG variant; reading its weights takes longer than scoring ten pictures."""
+    return STLPIPS("vgg")
+
+
 @torch.no_grad()
 def perceptual_distances(x: Tensor, target: Tensor, batch_size: int = 25) -> Tensor:
     """Return the VGG distance of each pair, float32 [N]; x and target [N, 3, H, W] in [-1, 1]."""
-    metric = STLPIPS("vgg")
+    metric = _scorer()
     pairs = zip(x.split(batch_size), target.split(batch_size), strict=True)
     return torch.cat([metric(a, b) for a, b in pairs])

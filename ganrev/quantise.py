@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganrev.options import is_number
+
 SYMBOL_LIMIT = 32767  # symbols fit int16, even where a lane diverged
 
 
@@ -19,13 +21,23 @@ class Quantiser:
     """
 
     def __init__(self, step: float | None) -> None:
-        if step is not None and not 0 < step < float("inf"):
-            raise ValueError(f"quant.step must be a positive number, or null for float32 latents, got {step}")
+        if step is not None and not (is_number(step) and step > 0):
+            raise ValueError(f"quant.step must be a positive number, or null for float32 latents, got {step!r}")
         self.step = step
 
     def step_in_z(self, latent_scale: float) -> float:
-        """Return the step in units of z, as the file stores it (float32); 0 for no quantisation."""
-        return 0.0 if self.step is None else float(np.float32(self.step / latent_scale))
+        """Return the step in units of z, as the file stores it (float32); 0 for no quantisation.
+
+        Raises:
+            ValueError: a step so small or so large that float32 does not hold it.
+        """
+        if self.step is None:
+            return 0.0
+        step = self.step / latent_scale
+        limits = np.finfo(np.float32)
+        if not float(limits.tiny) <= step <= float(limits.max):
+            raise ValueError(f"quant.step / latent_scale = {step} cannot be stored as float32; give another step")
+        return float(np.float32(step))
 
 
 def quantise(z: Tensor, step: float) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ganrev.generator.base import Generator
+from ganrev.options import is_number, is_whole
 
 Progress = Callable[[int, Tensor], None]
 
@@ -43,7 +44,8 @@ class Reversal:
         momentum: of SGD.
         schedule: `constant`, or `cosine` down to zero.
         restarts: attempts a picture; the codec keeps the best.
-        clip: keep z in [-1, 1]: `none`, `hard` (clamp) or `stochastic` (redraw each element that leaves from
+        clip: keep z in [-1, 1], where a uniform prior put it (a normal prior has no bounds, and nothing is
+            clipped): `none`, `hard` (clamp) or `stochastic` (redraw each element that leaves from
             the interval; Lipton and Tripathi 2017).
 
     Raises:
@@ -64,12 +66,12 @@ class Reversal:
         _one_of("schedule", schedule, ("constant", "cosine"))
         _one_of("clip", clip, ("none", "hard", "stochastic"))
         for name, value in (("steps", steps), ("restarts", restarts)):
-            if value < 1 or int(value) != value:
-                raise ValueError(f"reversal.{name} must be a whole number of at least 1, got {value}")
-        if not 0 < lr < float("inf"):
-            raise ValueError(f"reversal.lr must be a positive number, got {lr}")
-        if not 0 <= momentum < 1:
-            raise ValueError(f"reversal.momentum must lie in [0, 1), got {momentum}")
+            if not (is_whole(value) and value >= 1):
+                raise ValueError(f"reversal.{name} must be a whole number of at least 1, got {value!r}")
+        if not (is_number(lr) and lr > 0):
+            raise ValueError(f"reversal.lr must be a positive number, got {lr!r}")
+        if not (is_number(momentum) and 0 <= momentum < 1):
+            raise ValueError(f"reversal.momentum must lie in [0, 1), got {momentum!r}")
         if momentum and optimizer == "adam":
             raise ValueError("reversal.momentum belongs to optimizer=sgd; adam has its own, leave it at 0")
         self.optimizer, self.lr, self.momentum = optimizer, lr, momentum
@@ -167,7 +169,8 @@ def reverse(
         z.grad[~alive] = 0
         optimizer.step()
         with torch.no_grad():
-            clip_latents(z, settings.clip, rngs)
+            if generator.prior == "uniform":
+                clip_latents(z, settings.clip, rngs)
             alive &= z.isfinite().all(dim=1)
             z[~alive] = before[~alive]
         if step % 10 == 0:

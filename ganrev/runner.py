@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 ALGORITHM_VERSION = 1
 
 # Parts of a codec's config that say where something lies or runs, not what it computes.
-_PLACES = ("path", "device", "generator")
+_PLACES = ("path", "url", "device")
 
 # Groups and values that only some codecs read; an override of one that the run ignores is worth a warning.
 _OPTIONAL = ("generator", "loss", "quant", "entropy", "reversal", "device", "latent_scale", "seed")
@@ -34,10 +34,9 @@ _OPTIONAL = ("generator", "loss", "quant", "entropy", "reversal", "device", "lat
 
 def run_id(codec: Codec, codec_config: dict, digest: str, seed: int) -> str:
     """Hash what can change a result: codec, precision, weights, data, seed, algorithm version; never a path."""
-    generator = codec_config.get("generator") or {}
     identity = {
-        "codec": {key: value for key, value in codec_config.items() if key not in _PLACES},
-        "generator": {k: v for k, v in generator.items() if k not in ("path",)},
+        "codec": _without_places(codec_config),
+        "step": getattr(codec, "step", None),  # beside the config: the scale may come from the generator's card
         "precision": getattr(codec, "precision", None),
         "weights": getattr(codec, "digest", None),
         "data": digest,
@@ -46,6 +45,14 @@ def run_id(codec: Codec, codec_config: dict, digest: str, seed: int) -> str:
     }
     canonical = json.dumps(identity, sort_keys=True)
     return f"{type(codec).__name__.lower()}-{hashlib.sha256(canonical.encode()).hexdigest()[:12]}"
+
+
+def _without_places(config: dict) -> dict:
+    return {
+        key: _without_places(value) if isinstance(value, dict) else value
+        for key, value in config.items()
+        if key not in _PLACES
+    }
 
 
 def unused_overrides(cfg: DictConfig, overrides: list[str]) -> list[str]:

@@ -1,26 +1,48 @@
 """A generator and a codec small enough to test the harness without weights."""
 
 import torch
+import torch.nn.functional as F
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
+from ganrev.device import Device
+from ganrev.entropy import Bzip2
+from ganrev.gan import GanCodec
 from ganrev.generator.base import Generator
+from ganrev.losses import MSE
+from ganrev.paths import config_dir
+from ganrev.quantise import Quantiser
+from ganrev.reversal import Reversal
+
+# Hydra overrides that make any GAN run a matter of a second.
+OVERRIDES = [
+    "generator._target_=tests.tiny.TinyGenerator",
+    "device=cpu",
+    "device.dtype=float32",
+    "loss=mse",
+    "reversal.steps=20",
+    "reversal.lr=0.2",
+]
 
 
 class TinyGenerator(Generator):
-    """A fixed linear map from 16 latents to a smooth 32 x 32 picture."""
+    """A fixed linear map from 16 latents to a smooth picture, then tanh."""
 
     latent_dim = 16
-    image_size = 32
     digest = "0123456789abcdef" * 4
+    card_scale = 4.0  # stands for the unseen_scale of a model card
 
-    def __init__(self, path: str | None = None, unseen_scale: float | None = None, seed: int = 0) -> None:
-        """Take the keys of configs/generator/embedded.yaml, so that one override of `_target_` swaps it in."""
+    def __init__(
+        self, path: str | None = None, unseen_scale: float | None = None, size: int = 32, digest: str | None = None
+    ) -> None:
+        """Take the keys of configs/generator/embedded.yaml, so that an override of `_target_` alone swaps it in."""
         super().__init__()
-        self.unseen_scale = 4.0 if unseen_scale is None else unseen_scale
-        rng = torch.Generator().manual_seed(seed)
-        coarse = torch.randn(self.latent_dim, 3, 4, 4, generator=rng) * 0.5
-        basis = nn.functional.interpolate(coarse, size=self.image_size, mode="bilinear")
-        self.linear = nn.Linear(self.latent_dim, 3 * self.image_size**2, bias=False)
+        self.unseen_scale = self.card_scale if unseen_scale is None else unseen_scale
+        self.image_size, self.digest = size, digest or self.digest
+        coarse = torch.randn(self.latent_dim, 3, 4, 4, generator=torch.Generator().manual_seed(0)) * 0.5
+        basis = F.interpolate(coarse, size=size, mode="bilinear")
+        self.linear = nn.Linear(self.latent_dim, 3 * size**2, bias=False)
         self.linear.weight.data = basis.flatten(1).T.contiguous()
 
     def forward(self, z: Tensor) -> Tensor:
@@ -46,3 +68,31 @@ class RawCodec:
     def decode(self, blobs: list[bytes]) -> Tensor:
         rows = [torch.frombuffer(bytearray(blob), dtype=torch.uint8) for blob in blobs]
         return torch.stack(rows).view(-1, 3, self.size, self.size)
+
+
+def tiny_codec(**changes: object) -> GanCodec:
+    """Return a GAN codec over the tiny generator, any argument changed."""
+    arguments = {
+        "generator": TinyGenerator(),
+        "loss": MSE(),
+        "quant": Quantiser(1.0),
+        "entropy": Bzip2(),
+        "reversal": Reversal(lr=0.1, steps=20),
+        "device": Device("cpu", "float32"),
+    }
+    return GanCodec(**(arguments | changes))
+
+
+def smooth_images(num_images: int, size: int = 32, seed: int = 0) -> Tensor:
+    """Return uint8 [N, 3, size, size]: smooth, coloured, with a little noise."""
+    rng = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(num_images, 3, 5, 5, generator=rng)
+    smooth = F.interpolate(coarse, size=size, mode="bicubic", align_corners=True)
+    noise = torch.randn(smooth.shape, generator=rng) * 0.01
+    return ((smooth + noise).clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def compose_config(*overrides: str) -> DictConfig:
+    """Return `configs/config.yaml` with overrides, as Hydra would compose it for run.py."""
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return compose("config", overrides=list(overrides))

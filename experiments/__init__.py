@@ -1,0 +1,1 @@
+"""Tables, sweeps and figures: thin code over the records that runs leave."""

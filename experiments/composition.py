@@ -1,0 +1,126 @@
+"""What every experiment shares: its YAML file, its command line, and the configs composed of it."""
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from ganrev.paths import config_dir
+from ganrev.runner import run, unused_overrides
+
+_log = logging.getLogger(__name__)
+
+_CHOICE = "experiment="
+
+
+def make_parser(module: str, description: str, results: str) -> argparse.ArgumentParser:
+    """Return a parser of `[experiment=NAME] [overrides] [--results DIR]`; read it with `read_command_line`."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m experiments.{module}",
+        description=description,
+        epilog="Finished runs are taken as they are, so that an interrupted command goes on where it stopped.",
+    )
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="OVERRIDE",
+        help=f"{_CHOICE}NAME, a file of configs/experiment/ or the path of your own; and overrides of "
+        "configs/config.yaml, for example data.limit=60",
+    )
+    parser.add_argument("--results", type=Path, default=Path(results), help="folder to write (%(default)s)")
+    return parser
+
+
+def read_command_line(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None, default: str
+) -> tuple[str, argparse.Namespace]:
+    """Return the experiment's name and the parsed arguments, whose `overrides` no longer hold it."""
+    arguments = parser.parse_intermixed_args(argv)
+    chosen = [o.removeprefix(_CHOICE) for o in arguments.overrides if o.startswith(_CHOICE)]
+    arguments.overrides = [o for o in arguments.overrides if not o.startswith(_CHOICE)]
+    return (chosen[-1] if chosen else default), arguments
+
+
+def load_experiment(name: str, *required: str) -> dict[str, Any]:
+    """Read an experiment's YAML.
+
+    Args:
+        name: a file of `configs/experiment/` without its suffix, or the path of a YAML file.
+        required: top-level keys that it must have.
+
+    Returns:
+        Its content; `name` is added.
+
+    Raises:
+        ValueError: there is no such file, or a key is missing.
+    """
+    folder = config_dir() / "experiment"
+    path = Path(name).expanduser() if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+        raise ValueError(f"there is no experiment {path}; choose one of {known}, or give the path of a YAML file")
+    content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    missing = [key for key in required if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise ValueError(f"{path} has no {' and no '.join(missing)}; it belongs to another command, or is incomplete")
+    return content | {"name": path.stem}
+
+
+def check_overrides(value: object, where: str) -> list[str]:
+    """Return a list of overrides as it is; ValueError for anything else."""
+    if not isinstance(value, list) or not all(isinstance(item, str) and "=" in item for item in value):
+        raise ValueError(
+            f"{where}: expected `overrides` as a list such as [codec=jpeg, codec.quality=10], got {value!r}"
+        )
+    return value
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").split("=")[0]
+
+
+def applicable(own: Sequence[str], user: Sequence[str]) -> list[str]:
+    """Return the user's overrides that a row leaves open.
+
+    What a row chooses itself stands, for its label says so. Where both choose a group (`data=`), the user's keys
+    inside it (`data.root=`) belong to the user's choice and are left out with it.
+    """
+    taken = {_key(o) for o in own} & {_key(o) for o in user}
+    return [o for o in user if _key(o) not in taken and _key(o).split(".")[0] not in taken]
+
+
+def compose_config(overrides: Sequence[str]) -> DictConfig:
+    """Compose `configs/config.yaml` with Hydra overrides, as `run.py` does."""
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return compose("config", overrides=list(overrides))
+
+
+def run_all(rows: Sequence[tuple[str, list[str]]], user: Sequence[str]) -> list[Path]:
+    """Run each row that has not been run before; returns the run folders.
+
+    Args:
+        rows: label and overrides of each; the label is printed as progress.
+        user: overrides of the command line, added to each row where they apply.
+
+    Raises:
+        ValueError: a bad option, or not one picture of a row could be encoded.
+    """
+    configs = []
+    unused = set(user)
+    for _, own in rows:  # all of them first: a mistake shows before hours of work
+        added = applicable(own, user)
+        configs.append(compose_config([*own, *added]))
+        unused -= set(added) - set(unused_overrides(configs[-1], added))
+    for override in user:
+        if override in unused:
+            _log.warning("%s has no effect: no row reads it, or each makes its own choice", override)
+    folders = []
+    for number, ((label, own), cfg) in enumerate(zip(rows, configs, strict=True), start=1):
+        print(f"[{number}/{len(rows)}] {label} ...", flush=True)
+        # The runner warns about what a row's YAML sets in vain; an override that only other rows read is no mistake.
+        folders.append(run(cfg, own))
+    return folders

@@ -1,0 +1,166 @@
+"""`python -m experiments.figures`: draw the paper's Figures 1 to 3 from stored runs."""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch import Tensor
+
+from experiments import composition, drawing
+from ganrev.errors import plain_errors
+from ganrev.harness import read_decoded
+from ganrev.metrics import distortion
+from ganrev.pixels import to_images, to_png
+from ganrev.runner import load_pictures, load_rows, load_summary
+
+
+def _name_at(folder: Path, picture: int) -> str:
+    """Return the name of the picture at a place among a run's rows."""
+    names = load_rows(folder)["name"].tolist()
+    if not 0 <= picture < len(names):
+        raise ValueError(
+            f"picture {picture} is not among the {len(names)} pictures of {folder}: give one from 0 to "
+            f"{len(names) - 1}, or take more by data.limit={max(picture, 0) + 1}"
+        )
+    return names[picture]
+
+
+def panel_of(label: str, folder: Path, name: str) -> drawing.Panel:
+    """Return a stored run's decoded picture with its file's size and scores.
+
+    Raises:
+        ValueError: the run has no such picture.
+    """
+    rows = load_rows(folder).set_index("name")
+    if name not in rows.index:
+        raise ValueError(
+            f"{folder} ({label}) has no picture {name}, it may have failed; choose another one by --picture"
+        )
+    line = rows.loc[name]
+    return drawing.Panel(label, read_decoded(folder, name), int(line["num_bytes"]), line["psnr"], line["ssim"])
+
+
+def comparison(experiment: dict[str, Any], user: Sequence[str], picture: int) -> list[drawing.Panel]:
+    """Run what is missing and return the panels of Figure 2 or 3."""
+    panels = experiment["panels"]
+    labels = [panel["label"] for panel in panels]
+    rows = [(f"{experiment['file']}: {panel['label']}", panel["overrides"]) for panel in panels]
+    folders = composition.run_all(rows, user)
+    name = _name_at(folders[0], picture)
+    return [panel_of(label, folder, name) for label, folder in zip(labels, folders, strict=True)]
+
+
+@dataclass(frozen=True)
+class Reversal:
+    """What Figure 1 shows.
+
+    Attributes:
+        original: the picture at the generator's size.
+        steps: of the pictures under way.
+        under_way: their pictures, in the order of `steps`.
+        decoded: the picture that the file draws.
+        losses: float32 [R, steps], of each restart.
+        chosen: the restart that was kept.
+        loss_name: of the loss that was descended.
+    """
+
+    original: drawing.Panel
+    steps: list[int]
+    under_way: list[drawing.Panel]
+    decoded: drawing.Panel
+    losses: np.ndarray
+    chosen: int
+    loss_name: str
+
+
+def reversal(experiment: dict[str, Any], user: Sequence[str], picture: int) -> Reversal:
+    """Run what is missing and return what Figure 1 shows.
+
+    Raises:
+        ValueError: the run leaves no trace, since its codec is not GAN reversal.
+    """
+    overrides = experiment["overrides"]
+    (folder,) = composition.run_all([(f"{experiment['file']}: reversal under way", overrides)], user)
+    if not (folder / "traces.npz").exists():
+        raise ValueError(f"{folder} has no traces.npz: Figure 1 shows GAN reversal, and needs codec=gan")
+    cfg = composition.compose_config([*overrides, *composition.applicable(overrides, user)])
+    name = _name_at(folder, picture)
+    pictures = load_pictures(cfg, load_summary(folder)["image_size"])
+    original = pictures.images[pictures.names.index(name)]
+    with np.load(folder / "traces.npz") as traces:
+        chosen = int(traces["chosen"][picture])
+        all_steps = traces["snapshot_steps"]
+        kept = np.unique(np.linspace(0, len(all_steps) - 1, experiment["num_steps"]).round().astype(int))
+        steps = all_steps[kept].tolist()
+        latents = torch.from_numpy(traces["snapshots"][picture, chosen, kept])
+        losses = traces["losses"][picture]
+    drawn = draw_latents(cfg, latents)
+    under_way = [_compared(f"step {step}", original, image) for step, image in zip(steps, drawn, strict=True)]
+    decoded = panel_of("decoded file", folder, name)
+    loss_name = str(cfg.loss["_target_"]).rsplit(".", 1)[-1]
+    start = drawing.Panel("original, PNG", original, len(to_png(original)), math.inf, 1.0)
+    return Reversal(start, steps, under_way, decoded, losses, chosen, loss_name)
+
+
+@torch.no_grad()
+def draw_latents(cfg: DictConfig, z: Tensor) -> Tensor:
+    """Draw latents [N, D] by a config's generator, as uint8 [N, 3, S, S]."""
+    generator = instantiate(cfg.generator).freeze()
+    return torch.cat([to_images(generator(part)) for part in z.split(8)])
+
+
+def _compared(label: str, original: Tensor, image: Tensor) -> drawing.Panel:
+    scores = distortion(original, image)
+    return drawing.Panel(label, image, None, scores["psnr"], scores["ssim"])
+
+
+def check_experiment(experiment: dict[str, Any]) -> None:
+    """Raise ValueError where the YAML has not the keys that the figures need."""
+    if not isinstance(experiment["picture"], int):
+        raise ValueError(f"picture: expected its place among the pictures, from 0, got {experiment['picture']!r}")
+    wanted = [("reversal", experiment["reversal"], {"file", "overrides", "num_steps"})]
+    for number, one in enumerate(experiment["comparisons"]):
+        wanted.append((f"comparisons[{number}]", one, {"file", "panels"}))
+        panels = one.get("panels", []) if isinstance(one, dict) else []
+        wanted += [(f"comparisons[{number}].panels[{i}]", p, {"label", "overrides"}) for i, p in enumerate(panels)]
+    for where, content, keys in wanted:
+        if not isinstance(content, dict) or set(content) != keys:
+            raise ValueError(f"{where}: expected the keys {', '.join(sorted(keys))}, got {content}")
+        if "overrides" in keys:
+            composition.check_overrides(content["overrides"], where)
+
+
+def draw_all(experiment: dict[str, Any], user: Sequence[str], picture: int, folder: Path) -> list[Path]:
+    """Draw every figure of an experiment, as PNG and PDF; returns the files."""
+    check_experiment(experiment)
+    folder.mkdir(parents=True, exist_ok=True)
+    under_way = reversal(experiment["reversal"], user, picture)
+    files = drawing.save(drawing.draw_reversal(under_way), folder, experiment["reversal"]["file"])
+    for one in experiment["comparisons"]:
+        panels = comparison(one, user, picture)
+        files += drawing.save(drawing.draw_comparison(panels), folder, one["file"])
+    return files
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draw the figures; a user's mistake prints one line and exits with 2."""
+    parser = composition.make_parser("figures", __doc__.split(": ", 1)[1], "results/figures")
+    parser.add_argument("--picture", type=int, help="its place among the pictures, from 0 (default: the YAML's)")
+    name, arguments = composition.read_command_line(parser, argv, "figures")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    with plain_errors():
+        experiment = composition.load_experiment(name, "picture", "reversal", "comparisons")
+        picture = experiment["picture"] if arguments.picture is None else arguments.picture
+        files = draw_all(experiment, arguments.overrides, picture, arguments.results)
+        print("\n" + "\n".join(map(str, files)))
+
+
+if __name__ == "__main__":
+    main()

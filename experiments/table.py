@@ -1,0 +1,197 @@
+"""`python -m experiments.table experiment=table1`: measure each row of a YAML list, beside the paper's figures."""
+
+import json
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+from experiments import composition, rendering
+from ganrev.errors import plain_errors
+from ganrev.runner import load_summary
+
+PAPER_FIGURES = ("bpp", "cr", "psnr", "mse", "ssim")
+_METRICS = ("num_bytes", "paper_bytes", "bpp", "paper_bpp", "psnr", "mse", "ssim", "stlpips")
+_SECONDS = ("encode_seconds", "decode_seconds")
+
+# Overrides that change no number.
+_SILENT = ("out", "force")
+
+# What a reader of the numbers must know about a generator.
+_CAVEATS = {
+    "ganrev.generator.pggan.load": "the generator was trained on all of CelebA: no CelebA picture is unseen to it"
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Args:
+        label: its name.
+        overrides: of `configs/config.yaml`.
+        paper: the paper's figures for it, by the names in `PAPER_FIGURES`.
+
+    Raises:
+        ValueError: overrides that are no list of overrides, or a figure of another name.
+    """
+
+    label: str
+    overrides: list[str]
+    paper: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        composition.check_overrides(self.overrides, f"row {self.label!r}")
+        unknown = set(self.paper) - set(PAPER_FIGURES)
+        if unknown:
+            raise ValueError(
+                f"row {self.label!r}: expected the paper's {', '.join(PAPER_FIGURES)}, got {', '.join(sorted(unknown))}"
+            )
+
+
+def read_rows(experiment: dict[str, Any]) -> list[Row]:
+    """Return the rows of an experiment's YAML; ValueError where one is not label, overrides and perhaps paper."""
+    rows = []
+    for number, content in enumerate(experiment["rows"], start=1):
+        if not isinstance(content, dict) or not {"label", "overrides"} <= set(content) <= {
+            "label",
+            "overrides",
+            "paper",
+        }:
+            raise ValueError(f"row {number}: expected the keys label, overrides and, optionally, paper, got {content}")
+        rows.append(Row(**content))
+    labels = [row.label for row in rows]
+    if not rows or len(set(labels)) < len(labels):
+        raise ValueError(f"a table needs at least one row, and a label of its own for each, got {labels}")
+    return rows
+
+
+def _number(value: float | str | None) -> float:
+    """Undo the harness's JSON: `inf` is a string, null is undefined."""
+    return math.nan if value is None else float(value)
+
+
+def collect(rows: Sequence[Row], folders: Sequence[Path]) -> pd.DataFrame:
+    """Return one line a row: measured means, half widths of their 95 % intervals (`_ci95`), `_in_paper` figures."""
+    lines = []
+    for row, folder in zip(rows, folders, strict=True):
+        summary, origin = load_summary(folder), load_provenance(folder)
+        mean, half = summary["mean"], summary["ci95"]
+        metrics = [key for key in _METRICS if key in mean]
+        line = {"scheme": row.label, "num_images": summary["num_images"], "image_size": summary["image_size"]}
+        line |= {key: _number(mean[key]) for key in metrics}
+        line |= {key: _number(summary[key]) for key in ("cr", "file_cr")}
+        line |= {key: _number(mean[key]) for key in _SECONDS}
+        line |= {f"{key}_ci95": _number(half[key]) for key in metrics}
+        line |= {f"{key}_in_paper": row.paper.get(key, math.nan) for key in PAPER_FIGURES}
+        line |= {key: len(summary[key]) for key in ("images_failed", "images_skipped")}
+        line |= {key: summary[key] for key in ("lanes", "lanes_diverged")}
+        line |= {"run": folder.name, "commit": origin["commit"], "dirty": origin["dirty"]}
+        lines.append(line | {"hardware": _hardware(origin)})
+    return pd.DataFrame(lines)
+
+
+def load_provenance(folder: Path) -> dict:
+    """Return a run's `provenance.json`."""
+    return json.loads((folder / "provenance.json").read_text())
+
+
+def _hardware(origin: dict) -> str:
+    hardware = origin["hardware"]
+    cpu = f"{hardware['cpu']}, {hardware['cores']} cores"
+    return f"{hardware['gpu']}; {cpu}" if hardware["gpu"] else cpu
+
+
+def notes(frame: pd.DataFrame, folders: Sequence[Path], user: Sequence[str]) -> list[str]:
+    """Return what must stand under a table: units, sizes, losses, machine and commit."""
+    sizes = frame["image_size"].unique()
+    size = f" of {sizes[0]} x {sizes[0]} pixels" if len(sizes) == 1 else ""
+    lines = [
+        f"n pictures{size}; means, ± half the width of the 95 % confidence interval.",
+        "Bytes: the whole file. BPP: the paper's count, the bzip2'd file, or for GAN reversal the payload alone.",
+        "CR: BPP of the bzip2'd PNG over BPP, a ratio of means.",
+    ]
+    if "stlpips" in frame:
+        lines.append("ST-LPIPS: the VGG variant; lower is better.")
+    if len(sizes) > 1:
+        lines.append("Rows differ in the size of their pictures (px), the generator's where there is one.")
+    telling = [override for override in user if override.split("=")[0] not in _SILENT]
+    if telling:
+        lines.append(f"With {' '.join(telling)}.")
+    return lines + _generators(folders) + _losses(frame, folders) + _origins(frame)
+
+
+def _generators(folders: Sequence[Path]) -> list[str]:
+    """Name the weights behind the rows, and what must be known about them."""
+    lines = []
+    for folder in folders:
+        generator = OmegaConf.select(OmegaConf.load(folder / "config.yaml"), "codec.generator")
+        if isinstance(generator, DictConfig):
+            target = generator["_target_"]
+            digest = load_provenance(folder)["weights"][:12]
+            caveat = f"; {_CAVEATS[target]}" if target in _CAVEATS else ""
+            lines.append(f"Generator: {target.split('.')[-2]}, weights {digest}{caveat}.")
+    return list(dict.fromkeys(lines))
+
+
+def _losses(frame: pd.DataFrame, folders: Sequence[Path]) -> list[str]:
+    """Name pictures that are missing and lanes that diverged."""
+    skipped: dict[str, str] = {}
+    lines = []
+    for scheme, folder in zip(frame["scheme"], folders, strict=True):
+        summary = load_summary(folder)
+        skipped |= summary["images_skipped"]
+        lines += [f"{scheme}: {name} failed: {reason}." for name, reason in summary["images_failed"].items()]
+        if summary["lanes_diverged"]:
+            lines.append(f"{scheme}: {summary['lanes_diverged']} of {summary['lanes']} lanes diverged.")
+    return [f"Skipped {name}: {reason}." for name, reason in skipped.items()] + lines
+
+
+def _origins(frame: pd.DataFrame) -> list[str]:
+    """Name machine and commit, once if they are the same for all rows."""
+    texts = [
+        f"{hardware}; commit {str(commit)[:12] if pd.notna(commit) else 'unknown'}"
+        f"{', with uncommitted changes' if dirty else ''}"
+        for hardware, commit, dirty in zip(frame["hardware"], frame["commit"], frame["dirty"], strict=True)
+    ]
+    if len(set(texts)) == 1:
+        return [f"Measured on {texts[0]}."]
+    groups = {text: [s for s, t in zip(frame["scheme"], texts, strict=True) if t == text] for text in texts}
+    return [f"{', '.join(schemes)}: measured on {text}." for text, schemes in groups.items()]
+
+
+def write(frame: pd.DataFrame, title: str, lines: Sequence[str], folder: Path, name: str) -> list[Path]:
+    """Write `<name>.csv` (numbers), `.md` and `.tex` (rounded, with title and notes); returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}{suffix}" for suffix in (".csv", ".md", ".tex")]
+    frame.to_csv(paths[0], index=False)
+    cells = rendering.cells(frame)
+    paths[1].write_text(rendering.to_markdown(cells, title, lines), encoding="utf-8")
+    paths[2].write_text(rendering.to_latex(cells, title, lines, name), encoding="utf-8")
+    return paths
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the missing rows, print the table and write it; a user's mistake prints one line and exits with 2."""
+    parser = composition.make_parser("table", __doc__.split(": ", 1)[1], "results/tables")
+    name, arguments = composition.read_command_line(parser, argv, "table1")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    with plain_errors():
+        experiment = composition.load_experiment(name, "rows")
+        rows = read_rows(experiment)
+        folders = composition.run_all([(row.label, row.overrides) for row in rows], arguments.overrides)
+        frame = collect(rows, folders)
+        title = experiment.get("title", experiment["name"])
+        lines = notes(frame, folders, arguments.overrides)
+        paths = write(frame, title, lines, arguments.results, experiment["name"])
+        print("\n" + rendering.to_text(rendering.cells(frame), title, lines))
+        print("\n" + "\n".join(map(str, paths)))
+
+
+if __name__ == "__main__":
+    main()

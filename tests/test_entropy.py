@@ -1,0 +1,136 @@
+"""The lossless back ends: what goes in comes out, the bytes are fixed, and a bad payload is refused."""
+
+import bz2
+
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from ganrev import entropy
+from ganrev.entropy import Bzip2, Store, by_code, pack
+from ganrev.paths import config_dir
+from tests.tiny import compose_config
+
+BACK_ENDS = [Store(), Bzip2()]
+NARROW = np.array([0, 1, -1, 2, 0, 0, 5, -7], np.int32)
+WIDE = np.array([0, 1000, -1000], np.int32)
+FLOATS = np.array([0.5, -1.25], np.float32)
+
+
+def vectors(low, high):
+    return npst.arrays(np.int32, st.integers(1, 64), elements=st.integers(low, high))
+
+
+@pytest.mark.parametrize("back_end", BACK_ENDS, ids=lambda b: type(b).__name__)
+@settings(deadline=None)  # the machine may be busy
+@given(symbols=vectors(-128, 127) | vectors(-32768, 32767))
+def test_symbols_come_back(back_end, symbols):
+    decoded = back_end.decode(back_end.encode(symbols), len(symbols))
+    assert decoded.dtype == np.int32
+    np.testing.assert_array_equal(decoded, symbols)
+
+
+@pytest.mark.parametrize("back_end", BACK_ENDS, ids=lambda b: type(b).__name__)
+@settings(deadline=None)  # the machine may be busy
+@given(z=npst.arrays(np.float32, st.integers(1, 64), elements=st.floats(width=32)))
+def test_floats_come_back_bit_for_bit(back_end, z):
+    decoded = back_end.decode(back_end.encode(z), len(z))
+    assert decoded.dtype == np.float32
+    assert decoded.tobytes() == z.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("symbols", "payload"),
+    [
+        (NARROW, "0001ff02000005f9"),
+        (WIDE, "0000e80318fc"),
+        (FLOATS, "0000003f0000a0bf"),
+    ],
+)
+def test_golden_bytes_of_store(symbols, payload):
+    assert Store().encode(symbols).hex() == payload
+    np.testing.assert_array_equal(Store().decode(bytes.fromhex(payload), len(symbols)), symbols)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "payload"),
+    [
+        (
+            NARROW,
+            "425a6839314159265359442f2df9000000c000f2000020a00022186830075f0830bb9229c2848221796fc8",
+        ),
+        (
+            WIDE,
+            "425a683931415926535985b77b9b0000006001c80000400040000420002183419a021a9c5dc914e1424216ddee6c",
+        ),
+        (
+            FLOATS,
+            "425a68393141592653598b18b96a000000481840000000c0000000a000219a68334d13123c5dc914e142422c62e5a8",
+        ),
+    ],
+)
+def test_golden_bytes_of_bzip2(symbols, payload):
+    assert Bzip2().encode(symbols).hex() == payload
+    np.testing.assert_array_equal(Bzip2().decode(bytes.fromhex(payload), len(symbols)), symbols)
+
+
+@pytest.mark.parametrize(("largest", "width"), [(127, 1), (128, 2), (-128, 1), (-129, 2), (32767, 2)])
+def test_symbols_take_one_byte_unless_one_does_not_fit(largest, width):
+    assert len(pack(np.array([0, largest, 0], np.int32))) == 3 * width
+
+
+@pytest.mark.parametrize("symbol", [32768, -32769])
+def test_a_symbol_beyond_int16_is_refused(symbol):
+    with pytest.raises(ValueError, match=r"must fit int16, got .*larger quant\.step"):
+        pack(np.array([0, symbol], np.int32))
+
+
+@pytest.mark.parametrize("back_end", BACK_ENDS, ids=lambda b: type(b).__name__)
+@pytest.mark.parametrize("num_symbols", [7, 9, 3, 5])
+def test_another_number_of_symbols_is_refused(back_end, num_symbols):
+    with pytest.raises(ValueError, match=f"8 bytes, expected {num_symbols} symbols|not one whole"):
+        back_end.decode(back_end.encode(NARROW), num_symbols)
+
+
+@pytest.mark.parametrize("payload", [b"", b"x", b"not a stream at all", b"BZh9" + b"\0" * 20])
+def test_bzip2_refuses_what_is_no_stream(payload):
+    with pytest.raises(ValueError, match="payload"):
+        Bzip2().decode(payload, 8)
+
+
+def test_bzip2_refuses_every_truncation_and_anything_behind_it():
+    payload = Bzip2().encode(NARROW)
+    for length in range(len(payload)):
+        with pytest.raises(ValueError, match="payload"):
+            Bzip2().decode(payload[:length], len(NARROW))
+    with pytest.raises(ValueError, match="something follows"):
+        Bzip2().decode(payload + b"more", len(NARROW))
+
+
+def test_bzip2_does_not_inflate_a_bomb():
+    bomb = bz2.compress(bytes(30_000_000), 9)
+    assert len(bomb) < 1000
+    with pytest.raises(ValueError, match="not one whole bzip2 stream"):
+        Bzip2().decode(bomb, 512)
+
+
+def test_the_header_finds_the_back_end():
+    for back_end in BACK_ENDS:
+        assert type(by_code(back_end.code)) is type(back_end)
+    assert len({back_end.code for back_end in BACK_ENDS}) == len(BACK_ENDS)
+
+
+@pytest.mark.parametrize("code", [15, -1])
+def test_an_unknown_code_is_refused(code):
+    with pytest.raises(ValueError, match=f"unknown entropy back end {code}"):
+        by_code(code)
+
+
+@pytest.mark.parametrize("config", sorted(p.stem for p in (config_dir() / "entropy").glob("*.yaml")))
+def test_every_config_is_a_back_end_that_the_decoder_finds(config):
+    back_end = instantiate(compose_config(f"entropy={config}").entropy)
+    payload = back_end.encode(NARROW)
+    np.testing.assert_array_equal(entropy.by_code(back_end.code).decode(payload, len(NARROW)), NARROW)

@@ -46,7 +46,7 @@ class Device:
     def _best_dtype(self) -> str:
         if self.torch_device.type == "cuda":
             return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-        fast = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
         return "bfloat16" if fast else "float32"
 
     @property

@@ -55,8 +55,8 @@ class Reversal:
     def __init__(
         self,
         optimizer: Literal["sgd", "adam"] = "adam",
-        lr: float = 0.03,
-        steps: int = 400,
+        lr: float = 0.06,
+        steps: int = 300,
         momentum: float = 0.0,
         schedule: Literal["constant", "cosine"] = "cosine",
         restarts: int = 1,

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ganrev.codec import check_images
 from ganrev.paths import config_dir
-from ganrev.pixels import to_png
+from ganrev.pixels import to_images, to_png, to_x
 from tests.tiny import OVERRIDES, compose_config, smooth_images
 
 CONFIGS = sorted(path.stem for path in (config_dir() / "codec").glob("*.yaml"))
@@ -155,3 +155,13 @@ def test_check_images_names_what_came():
     with pytest.raises(ValueError, match=r"draws 16 x 16 pictures, got 8 x 9; crop or resize"):
         check_images(torch.zeros(2, 3, 8, 9, dtype=torch.uint8), 16)
     check_images(torch.zeros(2, 3, 8, 9, dtype=torch.uint8))
+
+
+def test_pixels_are_rounded_and_not_truncated():
+    values = torch.arange(256, dtype=torch.uint8).expand(1, 3, 2, 256)
+    x = to_x(values)
+    assert x.min() == -1
+    assert x.max() == 1
+    for nudge in (-0.45, 0.0, 0.45):  # of a grey level
+        assert torch.equal(to_images(x + nudge / 127.5), values)
+    assert to_images(torch.tensor([-3.0, 5.0])).tolist() == [0, 255]

@@ -3,6 +3,8 @@
 import json
 import logging
 import math
+from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -63,6 +65,13 @@ def test_pictures_are_encoded_in_batches(tmp_path, batch_size, batches):
     assert all(seconds >= 0 for seconds in encoded.seconds.values())
     for name, image in zip(pictures.names, pictures.images, strict=True):
         assert (tmp_path / "blobs" / f"{name}.raw").read_bytes() == image.numpy().tobytes()
+
+
+def test_a_batchs_time_is_shared_by_its_pictures(tmp_path, monkeypatch):
+    ticks = count(0, 6)  # seconds between two looks at the clock
+    monkeypatch.setattr(harness, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    encoded = encode_all(RawCodec(), make_pictures(5), tmp_path, 3)
+    assert list(encoded.seconds.values()) == [2, 2, 2, 3, 3]
 
 
 def test_a_picture_that_the_codec_refuses_is_named_and_its_batch_is_saved(tmp_path, caplog):

@@ -147,6 +147,16 @@ class Linear(TinyGenerator):
         return self.linear(z).view(-1, 3, 32, 32)
 
 
+def test_momentum_does_not_carry_a_frozen_lane_on():
+    targets = torch.full((1, 3, 16, 16), 3000.0)
+    settings = Reversal("sgd", lr=0.1, steps=9, schedule="constant", momentum=0.9)
+    under_way = []
+    found = run(targets, settings, generator=Exponential(), on_step=lambda step, z: under_way.append(z.item()))
+    assert found.diverged.all()
+    assert under_way[0] != under_way[1]
+    assert under_way[1:] == [found.z.item()] * 9
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("lr", [1e6, 1e37])
 def test_a_huge_learning_rate_is_counted_and_leaves_finite_latents(optimizer, lr):

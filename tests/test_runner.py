@@ -383,7 +383,7 @@ def start(tmp_path, *overrides):
 def test_two_processes_make_one_run_together(tmp_path):
     overrides = ["codec=jpeg", "data=seen", "data.limit=2", *OVERRIDES, "quant=extreme", "out=runs"]
     both = [start(tmp_path, *overrides) for _ in range(2)]
-    outputs = [process.communicate(timeout=120) for process in both]
+    outputs = [process.communicate(timeout=600) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     (folder,) = (tmp_path / "runs").glob("jpeg-*")
     assert load_summary(folder)["num_images"] == 2
@@ -396,7 +396,7 @@ def test_two_processes_make_one_run_together(tmp_path):
 
 def test_a_mistake_ends_with_one_line_and_status_2(tmp_path):
     process = start(tmp_path, *OVERRIDES, "quant.step=-1", "out=runs")
-    printed, complained = process.communicate(timeout=120)
+    printed, complained = process.communicate(timeout=600)
     assert process.returncode == 2
     assert complained.strip().splitlines() == [
         "error: quant.step must be a positive number, or null for float32 latents, got -1"

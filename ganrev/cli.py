@@ -108,10 +108,11 @@ def info(arguments: argparse.Namespace) -> None:
     """Print what a `.gr` file says about itself."""
     blob = _read(arguments.input)
     content = container.read(blob)
-    back_end = type(entropy.by_code(content.entropy_code)).__name__
+    back_end = entropy.by_code(content.entropy_code)
+    coder = " ".join(filter(None, (type(back_end).__name__, getattr(back_end, "model", None))))
     print(f"file        {len(blob)} bytes, version {container.VERSION}")
     print(f"header      {container.HEADER_BYTES} bytes")
-    print(f"payload     {len(content.payload)} bytes, {back_end}")
+    print(f"payload     {len(content.payload)} bytes, {coder}")
     print(f"step        {f'{content.step:.6g} in units of z' if content.step else 'none, float32 latents'}")
     print(f"generator   {content.fingerprint.hex()}")
 

@@ -1,25 +1,35 @@
-"""Lossless back ends: symbols to the payload of a file and back."""
+"""Lossless back ends: symbols to the payload of a file and back.
+
+Every back end takes, beside the symbols, one scale code a symbol (`ganrev.rangecoder`): how widely that latent
+spreads over real faces, in steps. Only the range coder's prior looks at it; all of them count its length.
+"""
 
 import bz2
-from typing import Protocol
+import lzma
+import zlib
+from collections.abc import Callable
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
+import zstandard
+
+from ganrev import rangecoder
 
 
 class Entropy(Protocol):
     """Codes one vector of symbols.
 
     Attributes:
-        code: number in the file's header that names the back end; never reused.
+        code: number in the file's header that names the back end, 0-15; never reused.
     """
 
     code: int
 
-    def encode(self, symbols: np.ndarray) -> bytes:
-        """Return the payload of int32 symbols [D] or float32 latents [D]."""
+    def encode(self, symbols: np.ndarray, scales: np.ndarray) -> bytes:
+        """Return the payload of int32 symbols [D] or float32 latents [D], given scale codes int [D]."""
         ...
 
-    def decode(self, payload: bytes, num_symbols: int) -> np.ndarray:
+    def decode(self, payload: bytes, scales: np.ndarray) -> np.ndarray:
         """Return int32 symbols [D] or float32 latents [D]; ValueError if the payload does not hold them."""
         ...
 
@@ -57,34 +67,130 @@ class Store:
 
     code = 0
 
-    def encode(self, symbols: np.ndarray) -> bytes:
+    def encode(self, symbols: np.ndarray, scales: np.ndarray) -> bytes:
         return pack(symbols)
 
-    def decode(self, payload: bytes, num_symbols: int) -> np.ndarray:
-        return unpack(payload, num_symbols)
+    def decode(self, payload: bytes, scales: np.ndarray) -> np.ndarray:
+        return unpack(payload, len(scales))
 
 
-class Bzip2:
-    """The paper's back end: bzip2 at level 9 over packed symbols."""
+class _Stream:
+    """A general compressor over packed symbols.
+
+    Subclasses give `compress` and `expand`; `expand` returns at most `limit` bytes and raises ValueError unless
+    the payload is one whole stream: a few bytes of payload may hold gigabytes of zeros.
+    """
+
+    def compress(self, data: bytes) -> bytes:
+        raise NotImplementedError
+
+    def expand(self, payload: bytes, limit: int) -> bytes:
+        raise NotImplementedError
+
+    def encode(self, symbols: np.ndarray, scales: np.ndarray) -> bytes:
+        return self.compress(pack(symbols))
+
+    def decode(self, payload: bytes, scales: np.ndarray) -> np.ndarray:
+        return unpack(self.expand(payload, 4 * len(scales) + 1), len(scales))
+
+
+class Bzip2(_Stream):
+    """The paper's back end: bzip2 at level 9."""
 
     code = 1
 
-    def encode(self, symbols: np.ndarray) -> bytes:
-        return bz2.compress(pack(symbols), 9)
+    def compress(self, data: bytes) -> bytes:
+        return bz2.compress(data, 9)
 
-    def decode(self, payload: bytes, num_symbols: int) -> np.ndarray:
-        stream = bz2.BZ2Decompressor()
+    def expand(self, payload: bytes, limit: int) -> bytes:
+        return _whole("bzip2", bz2.BZ2Decompressor(), payload, limit, OSError)
+
+
+class Zlib(_Stream):
+    """zlib at level 9."""
+
+    code = 5
+
+    def compress(self, data: bytes) -> bytes:
+        return zlib.compress(data, 9)
+
+    def expand(self, payload: bytes, limit: int) -> bytes:
+        return _whole("zlib", zlib.decompressobj(), payload, limit, zlib.error)
+
+
+class Lzma(_Stream):
+    """LZMA in its oldest container, the smallest."""
+
+    code = 6
+
+    def compress(self, data: bytes) -> bytes:
+        return lzma.compress(data, lzma.FORMAT_ALONE, preset=9)
+
+    def expand(self, payload: bytes, limit: int) -> bytes:
+        return _whole("LZMA", lzma.LZMADecompressor(lzma.FORMAT_ALONE), payload, limit, lzma.LZMAError)
+
+
+class Zstd(_Stream):
+    """Zstandard at level 19, without its magic number's optional checksum."""
+
+    code = 7
+
+    def compress(self, data: bytes) -> bytes:
+        return zstandard.ZstdCompressor(level=19, write_checksum=False).compress(data)
+
+    def expand(self, payload: bytes, limit: int) -> bytes:
         try:
-            # At most one byte more than is expected: a few bytes of payload may hold gigabytes of zeros.
-            data = stream.decompress(payload, 4 * num_symbols + 1)
-        except OSError as error:
-            raise ValueError(f"payload is not a bzip2 stream: {error}") from error
-        if not stream.eof or stream.unused_data:
-            raise ValueError("payload is not one whole bzip2 stream: it is cut short, or something follows it")
-        return unpack(data, num_symbols)
+            return zstandard.ZstdDecompressor().decompress(payload, max_output_size=limit, allow_extra_data=False)
+        except zstandard.ZstdError as error:
+            raise ValueError(f"payload is not one whole Zstandard stream: {error}") from error
 
 
-_BY_CODE: dict[int, type[Entropy]] = {back_end.code: back_end for back_end in (Store, Bzip2)}
+def _whole(name: str, stream: object, payload: bytes, limit: int, failure: type[Exception]) -> bytes:
+    """Expand one whole stream with a decompressor of the standard library."""
+    try:
+        data = stream.decompress(payload, limit)
+    except failure as error:
+        raise ValueError(f"payload is not a {name} stream: {error}") from error
+    if not stream.eof or stream.unused_data:
+        raise ValueError(f"payload is not one whole {name} stream: it is cut short, or something follows it")
+    return data
+
+
+class Range:
+    """Range coding with integer tables; nothing is padded.
+
+    Args:
+        model: `flat` (every symbol up to the largest equally likely), `adaptive` (frequencies counted as the file
+            goes) or `prior` (a Laplace law for each latent, as wide as that latent spreads over real faces).
+
+    Raises:
+        ValueError: another model, or latents that were not quantised.
+    """
+
+    CODES: ClassVar[dict[str, int]] = {"flat": 2, "adaptive": 3, "prior": 4}
+
+    def __init__(self, model: Literal["flat", "adaptive", "prior"] = "prior") -> None:
+        if model not in self.CODES:
+            raise ValueError(f"entropy.model must be one of {', '.join(self.CODES)}, got {model!r}")
+        self.model, self.code = model, self.CODES[model]
+
+    def encode(self, symbols: np.ndarray, scales: np.ndarray) -> bytes:
+        if symbols.dtype == np.float32:
+            raise ValueError("entropy=range codes integer symbols; quant=none needs entropy=bz2 or entropy=none")
+        if self.model == "prior":
+            return rangecoder.encode_with_scales(symbols, scales)
+        return rangecoder.encode_counted(symbols, adaptive=self.model == "adaptive")
+
+    def decode(self, payload: bytes, scales: np.ndarray) -> np.ndarray:
+        if self.model == "prior":
+            return rangecoder.decode_with_scales(payload, scales)
+        return rangecoder.decode_counted(payload, len(scales), adaptive=self.model == "adaptive")
+
+
+_BY_CODE: dict[int, Callable[[], Entropy]] = {
+    **{back_end.code: back_end for back_end in (Store, Bzip2, Zlib, Lzma, Zstd)},
+    **{code: lambda model=model: Range(model) for model, code in Range.CODES.items()},
+}
 
 
 def by_code(code: int) -> Entropy:

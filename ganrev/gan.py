@@ -15,6 +15,7 @@ from ganrev.generator.base import Generator
 from ganrev.options import is_number
 from ganrev.pixels import to_images, to_x
 from ganrev.quantise import Quantiser, dequantise, quantise
+from ganrev.rangecoder import scale_codes
 from ganrev.reversal import Reversal, Reversed, lane_rng, reverse
 
 NUM_SNAPSHOTS = 13
@@ -160,14 +161,19 @@ class GanCodec:
         return torch.cat(parts)
 
     def _write(self, symbols: np.ndarray) -> bytes:
-        payload = self.entropy.encode(symbols)
+        payload = self.entropy.encode(symbols, self._scales(self.step))
         return container.write(container.Container(self.entropy.code, self.step, self._mark, payload))
+
+    def _scales(self, step: float) -> np.ndarray:
+        """Return how widely each symbol spreads, as the range coder's scale codes, int64 [D]."""
+        deviations = self.generator.latent_deviations.numpy()
+        return scale_codes(deviations, np.full_like(deviations, step or 1))
 
     def _latent(self, content: container.Container) -> Tensor:
         container.check_generator(content, self.digest)
         back_end = entropy.by_code(content.entropy_code)
         try:
-            symbols = back_end.decode(content.payload, self.generator.latent_dim)
+            symbols = back_end.decode(content.payload, self._scales(content.step))
         except ValueError as error:
             raise container.CorruptFileError(str(error)) from error
         if (symbols.dtype == np.float32) != (content.step == 0):

@@ -1,7 +1,5 @@
 """The lossless back ends: what goes in comes out, the bytes are fixed, and a bad payload is refused."""
 
-import bz2
-
 import numpy as np
 import pytest
 from hydra.utils import instantiate
@@ -10,14 +8,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from ganrev import entropy
-from ganrev.entropy import Bzip2, Store, by_code, pack
+from ganrev.entropy import Bzip2, Lzma, Range, Store, Zlib, Zstd, by_code, pack
 from ganrev.paths import config_dir
 from tests.tiny import compose_config
 
-BACK_ENDS = [Store(), Bzip2()]
+STREAMS = [Bzip2(), Zlib(), Lzma(), Zstd()]
+BACK_ENDS = [Store(), *STREAMS]  # those that pack symbols into bytes, floats too
+RANGES = [Range("flat"), Range("adaptive"), Range("prior")]
 NARROW = np.array([0, 1, -1, 2, 0, 0, 5, -7], np.int32)
 WIDE = np.array([0, 1000, -1000], np.int32)
 FLOATS = np.array([0.5, -1.25], np.float32)
+
+
+def scales(num_symbols):
+    return np.full(num_symbols, 8)
 
 
 def vectors(low, high):
@@ -28,7 +32,7 @@ def vectors(low, high):
 @settings(deadline=None)  # the machine may be busy
 @given(symbols=vectors(-128, 127) | vectors(-32768, 32767))
 def test_symbols_come_back(back_end, symbols):
-    decoded = back_end.decode(back_end.encode(symbols), len(symbols))
+    decoded = back_end.decode(back_end.encode(symbols, scales(len(symbols))), scales(len(symbols)))
     assert decoded.dtype == np.int32
     np.testing.assert_array_equal(decoded, symbols)
 
@@ -37,7 +41,7 @@ def test_symbols_come_back(back_end, symbols):
 @settings(deadline=None)  # the machine may be busy
 @given(z=npst.arrays(np.float32, st.integers(1, 64), elements=st.floats(width=32)))
 def test_floats_come_back_bit_for_bit(back_end, z):
-    decoded = back_end.decode(back_end.encode(z), len(z))
+    decoded = back_end.decode(back_end.encode(z, scales(len(z))), scales(len(z)))
     assert decoded.dtype == np.float32
     assert decoded.tobytes() == z.tobytes()
 
@@ -51,8 +55,8 @@ def test_floats_come_back_bit_for_bit(back_end, z):
     ],
 )
 def test_golden_bytes_of_store(symbols, payload):
-    assert Store().encode(symbols).hex() == payload
-    np.testing.assert_array_equal(Store().decode(bytes.fromhex(payload), len(symbols)), symbols)
+    assert Store().encode(symbols, scales(len(symbols))).hex() == payload
+    np.testing.assert_array_equal(Store().decode(bytes.fromhex(payload), scales(len(symbols))), symbols)
 
 
 @pytest.mark.parametrize(
@@ -73,8 +77,8 @@ def test_golden_bytes_of_store(symbols, payload):
     ],
 )
 def test_golden_bytes_of_bzip2(symbols, payload):
-    assert Bzip2().encode(symbols).hex() == payload
-    np.testing.assert_array_equal(Bzip2().decode(bytes.fromhex(payload), len(symbols)), symbols)
+    assert Bzip2().encode(symbols, scales(len(symbols))).hex() == payload
+    np.testing.assert_array_equal(Bzip2().decode(bytes.fromhex(payload), scales(len(symbols))), symbols)
 
 
 @pytest.mark.parametrize(("largest", "width"), [(127, 1), (128, 2), (-128, 1), (-129, 2), (32767, 2)])
@@ -92,35 +96,54 @@ def test_a_symbol_beyond_int16_is_refused(symbol):
 @pytest.mark.parametrize("num_symbols", [7, 9, 3, 5])
 def test_another_number_of_symbols_is_refused(back_end, num_symbols):
     with pytest.raises(ValueError, match=f"8 bytes, expected {num_symbols} symbols|not one whole"):
-        back_end.decode(back_end.encode(NARROW), num_symbols)
+        back_end.decode(back_end.encode(NARROW, scales(len(NARROW))), scales(num_symbols))
 
 
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda b: type(b).__name__)
 @pytest.mark.parametrize("payload", [b"", b"x", b"not a stream at all", b"BZh9" + b"\0" * 20])
-def test_bzip2_refuses_what_is_no_stream(payload):
+def test_a_stream_refuses_what_is_none(stream, payload):
     with pytest.raises(ValueError, match="payload"):
-        Bzip2().decode(payload, 8)
+        stream.decode(payload, scales(8))
 
 
-def test_bzip2_refuses_every_truncation_and_anything_behind_it():
-    payload = Bzip2().encode(NARROW)
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda b: type(b).__name__)
+def test_a_stream_refuses_every_truncation_and_anything_behind_it(stream):
+    payload = stream.encode(NARROW, scales(len(NARROW)))
     for length in range(len(payload)):
         with pytest.raises(ValueError, match="payload"):
-            Bzip2().decode(payload[:length], len(NARROW))
-    with pytest.raises(ValueError, match="something follows"):
-        Bzip2().decode(payload + b"more", len(NARROW))
+            stream.decode(payload[:length], scales(len(NARROW)))
+    with pytest.raises(ValueError, match="payload"):
+        stream.decode(payload + b"more", scales(len(NARROW)))
 
 
-def test_bzip2_does_not_inflate_a_bomb():
-    bomb = bz2.compress(bytes(30_000_000), 9)
-    assert len(bomb) < 1000
-    with pytest.raises(ValueError, match="not one whole bzip2 stream"):
-        Bzip2().decode(bomb, 512)
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda b: type(b).__name__)
+def test_a_stream_does_not_inflate_a_bomb(stream):
+    bomb = stream.compress(bytes(30_000_000))
+    assert len(bomb) < 50_000
+    with pytest.raises(ValueError, match="payload"):
+        stream.decode(bomb, scales(512))
+
+
+@pytest.mark.parametrize("coder", RANGES, ids=lambda r: r.model)
+def test_range_coding_takes_symbols_and_refuses_floats(coder):
+    payload = coder.encode(NARROW, scales(len(NARROW)))
+    np.testing.assert_array_equal(coder.decode(payload, scales(len(NARROW))), NARROW)
+    with pytest.raises(ValueError, match="quant=none needs entropy=bz2"):
+        coder.encode(FLOATS, scales(len(FLOATS)))
+
+
+def test_an_unknown_model_is_refused():
+    with pytest.raises(ValueError, match="flat, adaptive, prior, got 'zipf'"):
+        Range("zipf")
 
 
 def test_the_header_finds_the_back_end():
-    for back_end in BACK_ENDS:
-        assert type(by_code(back_end.code)) is type(back_end)
-    assert len({back_end.code for back_end in BACK_ENDS}) == len(BACK_ENDS)
+    everything = BACK_ENDS + RANGES
+    for back_end in everything:
+        found = by_code(back_end.code)
+        assert type(found) is type(back_end)
+        assert found.code == back_end.code
+    assert len({back_end.code for back_end in everything}) == len(everything)
 
 
 @pytest.mark.parametrize("code", [15, -1])
@@ -132,5 +155,5 @@ def test_an_unknown_code_is_refused(code):
 @pytest.mark.parametrize("config", sorted(p.stem for p in (config_dir() / "entropy").glob("*.yaml")))
 def test_every_config_is_a_back_end_that_the_decoder_finds(config):
     back_end = instantiate(compose_config(f"entropy={config}").entropy)
-    payload = back_end.encode(NARROW)
-    np.testing.assert_array_equal(entropy.by_code(back_end.code).decode(payload, len(NARROW)), NARROW)
+    payload = back_end.encode(NARROW, scales(len(NARROW)))
+    np.testing.assert_array_equal(entropy.by_code(back_end.code).decode(payload, scales(len(NARROW))), NARROW)

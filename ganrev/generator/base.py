@@ -47,6 +47,11 @@ class Generator(nn.Module):
         return torch.rand(shape, generator=rng) * 2 - 1
 
     @property
+    def latent_deviations(self) -> Tensor:
+        """Standard deviation of each latent over real faces, float32 [latent_dim]; the prior's, where not known."""
+        return torch.full((self.latent_dim,), self.prior_std)
+
+    @property
     def prior_std(self) -> float:
         """Standard deviation of one latent under the prior."""
         return 1.0 if self.prior == "normal" else 1 / math.sqrt(3)

@@ -1,0 +1,228 @@
+"""Range coding of latent symbols with integer tables (constriction does the coding).
+
+A table belongs to a scale code k and gives the frequency of every symbol from -M to M, out of 2^22, under a
+zero-mean Laplace law whose standard deviation is 2^(k/8) symbols. Tables come from decimal arithmetic, which is
+exact by its specification, so that every machine derives the same integers: they are a part of the file format.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Context, Decimal, localcontext
+from functools import cache, partial
+
+import constriction
+import numpy as np
+
+TOTAL = 1 << 22
+CODES_PER_OCTAVE = 8
+LOWEST, HIGHEST = -32, 64  # deviations of 1/16 to 256 symbols
+_TAIL = 9  # a table ends this many deviations out; what lies beyond is coded by length and bits
+
+Model = constriction.stream.model.Categorical
+Decode = Callable[[constriction.stream.queue.RangeDecoder], np.ndarray]
+
+
+def scale_codes(deviations: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Return the scale code of each latent, int64 [D]: its deviation over its step, in eighths of an octave.
+
+    Args:
+        deviations: standard deviation of each latent over real faces, float32 [D], positive.
+        steps: distance between its symbols, float32 [D], positive.
+
+    The logarithm is read off the bits of the floats (exponent and first three digits of the mantissa, so it is
+    piecewise linear): no two machines can round it differently.
+    """
+    logs = [
+        np.ascontiguousarray(v, dtype=np.float32).view(np.int32).astype(np.int64) >> 20 for v in (deviations, steps)
+    ]
+    return np.clip(logs[0] - logs[1], LOWEST, HIGHEST)
+
+
+@cache
+def frequencies(code: int) -> np.ndarray:
+    """Return the integer frequencies of one scale code, int64 [2 M + 2]: symbols -M to M, then the escape.
+
+    They add up to `TOTAL` and none is zero.
+    """
+    with localcontext(Context(prec=30)):
+        deviation = Decimal(2) ** (Decimal(code) / CODES_PER_OCTAVE)
+        rate = Decimal(2).sqrt() / deviation  # of the Laplace law, per symbol
+        largest = max(2, int(_TAIL * deviation))
+        # P(n) is the law's mass within half a symbol of n.
+        edges = [(-rate * (Decimal(n) + Decimal("0.5"))).exp() / 2 for n in range(largest + 1)]
+        tail = [edges[n - 1] - edges[n] for n in range(1, largest + 1)]
+        counts = [max(1, int(p * TOTAL)) for p in tail]
+    escape = 1
+    centre = TOTAL - 2 * sum(counts) - escape
+    table = np.array([*counts[::-1], centre, *counts, escape], dtype=np.int64)
+    if centre < 1:
+        raise ArithmeticError(f"scale code {code} leaves nothing for zero")
+    return table
+
+
+@cache
+def _model(code: int) -> Model:
+    return _exact_model(frequencies(code))
+
+
+def _exact_model(counts: np.ndarray) -> Model:
+    """Return constriction's model of integer counts; their total must be a power of two, so floats are exact."""
+    return Model(counts / counts.sum(), perfect=False)
+
+
+def _bits_model() -> Model:
+    return Model(np.array([0.5, 0.5]), perfect=False)
+
+
+def encode_with_scales(symbols: np.ndarray, codes: np.ndarray) -> bytes:
+    """Code int32 symbols [D] under one scale code each, int [D]."""
+    encoder = constriction.stream.queue.RangeEncoder()
+    for symbol, code in zip(symbols.tolist(), codes.tolist(), strict=True):
+        largest = len(frequencies(code)) // 2 - 1
+        if abs(symbol) <= largest:
+            encoder.encode(symbol + largest, _model(code))
+        else:
+            encoder.encode(2 * largest + 1, _model(code))
+            _encode_escaped(encoder, symbol, largest)
+    return trim(encoder, lambda decoder: _decode_with_scales(decoder, codes), symbols)
+
+
+def decode_with_scales(payload: bytes, codes: np.ndarray) -> np.ndarray:
+    """Undo `encode_with_scales`."""
+    return _decode_with_scales(start_decoder(payload), codes)
+
+
+def _decode_with_scales(decoder: constriction.stream.queue.RangeDecoder, codes: np.ndarray) -> np.ndarray:
+    symbols = []
+    with _payload_errors():
+        for code in codes.tolist():
+            largest = len(frequencies(code)) // 2 - 1
+            index = decoder.decode(_model(code))
+            symbols.append(_decode_escaped(decoder, largest) if index == 2 * largest + 1 else index - largest)
+    return np.array(symbols, dtype=np.int32)
+
+
+def _encode_escaped(encoder: constriction.stream.queue.RangeEncoder, symbol: int, largest: int) -> None:
+    """Code a symbol beyond its table: sign, then Elias gamma of the excess, in even bits."""
+    excess = abs(symbol) - largest
+    width = excess.bit_length()
+    bits = [int(symbol < 0), *[1] * (width - 1), 0, *(excess >> i & 1 for i in reversed(range(width - 1)))]
+    for bit in bits:
+        encoder.encode(bit, _bits_model())
+
+
+def _decode_escaped(decoder: constriction.stream.queue.RangeDecoder, largest: int) -> int:
+    model = _bits_model()
+    negative = decoder.decode(model)
+    width = 1
+    while decoder.decode(model):
+        width += 1
+        if width > 16:
+            raise ValueError("payload holds a symbol that does not fit int16")
+    excess = 1
+    for _ in range(width - 1):
+        excess = excess << 1 | decoder.decode(model)
+    return -(excess + largest) if negative else excess + largest
+
+
+def encode_counted(symbols: np.ndarray, adaptive: bool) -> bytes:
+    """Code int32 symbols [D] from -M to M, after M itself, all equally likely or counted as the file goes."""
+    largest = int(np.abs(symbols).max(initial=0))
+    head = bytes([largest]) if largest < 255 else b"\xff" + largest.to_bytes(2, "big")
+    encoder = constriction.stream.queue.RangeEncoder()
+    counter = Counter(largest, adaptive)
+    for index in (symbols + largest).tolist():
+        encoder.encode(index, counter.model())
+        counter.add(index)
+    decode = partial(_decode_counted, largest=largest, num_symbols=len(symbols), adaptive=adaptive)
+    return head + trim(encoder, decode, symbols)
+
+
+def decode_counted(payload: bytes, num_symbols: int, adaptive: bool) -> np.ndarray:
+    """Undo `encode_counted`; ValueError where the payload has no head."""
+    width = 3 if payload[:1] == b"\xff" else 1
+    if len(payload) < width:
+        raise ValueError("payload ends before it says how large its symbols are")
+    largest = int.from_bytes(payload[1:3], "big") if width == 3 else payload[0]
+    return _decode_counted(start_decoder(payload[width:]), largest, num_symbols, adaptive)
+
+
+def _decode_counted(
+    decoder: constriction.stream.queue.RangeDecoder, largest: int, num_symbols: int, adaptive: bool
+) -> np.ndarray:
+    counter = Counter(largest, adaptive)
+    symbols = np.empty(num_symbols, dtype=np.int32)
+    with _payload_errors():
+        for place in range(num_symbols):
+            index = decoder.decode(counter.model())
+            counter.add(index)
+            symbols[place] = index - largest
+    return symbols
+
+
+class Counter:
+    """Frequencies of the symbols -M to M: flat, or counted as they come (one half each before the first).
+
+    Source: Krichevsky and Trofimov 1981, for the one half.
+    """
+
+    def __init__(self, largest: int, adaptive: bool) -> None:
+        self.counts = np.ones(2 * largest + 1, dtype=np.int64)
+        self.adaptive = adaptive
+        self._current: Model | None = None
+
+    def model(self) -> Model:
+        """Return the model of the next symbol; integer arithmetic gives every machine the same frequencies."""
+        if self._current is None:
+            size = len(self.counts)
+            table = 1 + self.counts * (TOTAL - size) // self.counts.sum()
+            table[size // 2] += TOTAL - table.sum()
+            self._current = _exact_model(table)
+        return self._current
+
+    def add(self, index: int) -> None:
+        """Count one symbol."""
+        if self.adaptive:
+            self.counts[index] += 2
+            self._current = None
+
+
+def start_decoder(payload: bytes) -> constriction.stream.queue.RangeDecoder:
+    """Return a decoder of trimmed bytes: what was cut off were zeros."""
+    padded = payload + b"\0" * (-len(payload) % 4)
+    return constriction.stream.queue.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))
+
+
+def trim(encoder: constriction.stream.queue.RangeEncoder, decode: Decode, symbols: np.ndarray) -> bytes:
+    """Return the shortest bytes that still decode to `symbols`.
+
+    The coder ends on a 32-bit word, and any number in its last interval will do: bytes are cut off the end, the
+    last one raised by one where that is what keeps the number in the interval.
+    """
+    best = encoder.get_compressed().astype(">u4").tobytes()
+    for length in range(len(best) - 1, max(-1, len(best) - 9), -1):
+        number = int.from_bytes(best[:length], "big")
+        candidates = [best[:length]]
+        if number + 1 < 1 << 8 * length:
+            candidates.append((number + 1).to_bytes(length, "big"))
+        fitting = [c for c in candidates if _decodes_to(symbols, decode, c)]
+        if not fitting:
+            break
+        best = fitting[0]
+    return best
+
+
+def _decodes_to(symbols: np.ndarray, decode: Decode, payload: bytes) -> bool:
+    try:
+        return np.array_equal(decode(start_decoder(payload)), symbols)
+    except ValueError:
+        return False  # cut too short: the number left the interval that any symbols could have led to
+
+
+@contextmanager
+def _payload_errors() -> Iterator[None]:
+    """Turn constriction's complaint about bytes that no encoder wrote into a ValueError."""
+    try:
+        yield
+    except AssertionError as error:
+        raise ValueError(f"payload was not written by this coder: {error}") from error

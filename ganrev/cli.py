@@ -4,8 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor
 
@@ -16,9 +18,14 @@ from ganrev.errors import plain_errors
 from ganrev.gan import GanCodec
 from ganrev.metrics import bits_per_pixel, distortion
 from ganrev.paths import config_dir
-from ganrev.pixels import from_pillow, resize, to_png
+from ganrev.pixels import from_pillow, resize, to_grid, to_images, to_png
 
 _OVERRIDES = "Hydra overrides after --, for example: -- loss=mse quant=standard reversal.steps=800"
+
+
+def _compose(overrides: list[str]) -> DictConfig:
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return compose("config", overrides=overrides)
 
 
 def make_codec(overrides: list[str]) -> GanCodec:
@@ -27,8 +34,7 @@ def make_codec(overrides: list[str]) -> GanCodec:
     Raises:
         ValueError: the overrides choose another codec, which has no `.gr` file.
     """
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        cfg = compose("config", overrides=overrides)
+    cfg = _compose(overrides)
     codec = instantiate(cfg.codec)
     if not isinstance(codec, GanCodec):
         raise ValueError(f"this command makes and reads .gr files; {cfg.codec['_target_']} has a format of its own")
@@ -117,6 +123,20 @@ def info(arguments: argparse.Namespace) -> None:
     print(f"generator   {content.fingerprint.hex()}")
 
 
+def sample(arguments: argparse.Namespace) -> None:
+    """Draw pictures from the generator's prior and write them as one PNG."""
+    if arguments.number < 1:
+        raise ValueError(f"-n must be at least 1, got {arguments.number}")
+    check_folder(arguments.output)
+    cfg = _compose(arguments.overrides)
+    generator = instantiate(cfg.generator)
+    z = generator.sample_prior(arguments.number, torch.Generator().manual_seed(cfg.seed))
+    with torch.no_grad():
+        images = torch.cat([to_images(generator(part)) for part in z.split(16)])
+    write_whole(arguments.output, to_png(to_grid(images)))
+    print(f"{arguments.output}: {arguments.number} samples of {generator.image_size} x {generator.image_size}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ganrev",
@@ -124,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="`ganrev run loss=ssim quant=extreme` evaluates a codec over a data set, as run.py does in a checkout.",
     )
     parser.add_argument("--version", action="version", version=f"ganrev {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{compress,decompress,info,run}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{compress,decompress,info,sample,run}")
     for name, action, text in (
         ("compress", compress, "picture to .gr"),
         ("decompress", decompress, ".gr to PNG"),
@@ -135,6 +155,12 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("input", type=Path, metavar="IN")
         if action is not info:
             command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT")
+    command = commands.add_parser(
+        "sample", help="pictures from the prior", description=sample.__doc__, epilog=_OVERRIDES
+    )
+    command.set_defaults(action=sample)
+    command.add_argument("-n", "--number", type=int, default=64, metavar="N")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT")
     commands.add_parser("run", help="evaluate a codec over a data set (Hydra overrides follow)")
     return parser
 

@@ -25,11 +25,13 @@ class STLPIPS(nn.Module):
     """Shift-tolerant LPIPS between pictures in [-1, 1]; forward returns [N].
 
     Raises:
-        ValueError: the extra `perceptual` is not installed.
+        ValueError: the extra `perceptual` is not installed, or there is no such network.
     """
 
     def __init__(self, net: Literal["alex", "vgg"] = "alex") -> None:
         super().__init__()
+        if net not in ("alex", "vgg"):
+            raise ValueError(f"loss.net must be alex or vgg, got {net!r}")
         if not is_available():
             raise ValueError(f"ST-LPIPS needs its extra: {INSTALL}")
         import_torchvision()

@@ -1,6 +1,7 @@
 """Pixels between their forms: uint8 tensors, x in [-1, 1], PNG bytes."""
 
 import io
+import math
 
 import numpy as np
 import torch
@@ -34,6 +35,14 @@ def resize(images: Tensor, size: int) -> Tensor:
         return images
     resized = [to_pillow(image).resize((size, size), Image.Resampling.LANCZOS) for image in images]
     return torch.stack([from_pillow(picture) for picture in resized])
+
+
+def to_grid(images: Tensor) -> Tensor:
+    """Lay uint8 [N, 3, H, W] out as one picture with about as many rows as columns, white where none is left."""
+    columns = math.ceil(math.sqrt(len(images)))
+    blank = images.new_full((-len(images) % columns, *images.shape[1:]), 255)
+    rows = torch.cat((images, blank)).split(columns)
+    return torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
 
 
 def to_png(image: Tensor) -> bytes:

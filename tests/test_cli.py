@@ -338,3 +338,21 @@ def test_png_output_has_no_side_files(compressed, tmp_path):
     main(["decompress", str(compressed), "-o", str(tmp_path / "back.png"), *TINY])
     assert Image.open(io.BytesIO((tmp_path / "back.png").read_bytes())).size == (32, 32)
     assert files_in(tmp_path) == ["back.png", "photo.gr", "photo.png"]
+
+
+# ---- samples
+
+
+def test_samples_are_one_png_in_a_grid_with_white_where_none_is_left(tmp_path):
+    main(["sample", "-n", "5", "-o", str(tmp_path / "grid.png"), *TINY])
+    with Image.open(tmp_path / "grid.png") as picture:
+        grid = from_pillow(picture)
+    assert grid.shape == (3, 2 * 32, 3 * 32)
+    assert (grid[:, 32:, 64:] == 255).all()
+    drawn = [grid[:, 32 * (i // 3) : 32 * (i // 3) + 32, 32 * (i % 3) : 32 * (i % 3) + 32] for i in range(5)]
+    assert all(not torch.equal(a, b) for i, a in enumerate(drawn) for b in drawn[:i])
+
+
+def test_no_samples_at_all_are_refused(tmp_path, capsys):
+    assert "-n must be at least 1" in fails(capsys, "sample", "-n", "0", "-o", tmp_path / "grid.png", *TINY)
+    assert files_in(tmp_path) == []

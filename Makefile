@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 ARGS ?=
 
-.PHONY: help install table1 figures sweep test lint format generator clean
+.PHONY: help install table1 table figures sweep test lint format generator clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -21,6 +21,9 @@ $(INSTALLED): pyproject.toml
 
 table1: $(INSTALLED) ## the paper's Table 1, measured (fetches 25 MB of sample pictures once)
 	$(RUN) -m experiments.table experiment=table1 $(ARGS)
+
+table: $(INSTALLED) ## another table: make table ARGS="experiment=baselines data.limit=60"
+	$(RUN) -m experiments.table $(ARGS)
 
 figures: $(INSTALLED) ## the paper's Figures 1 to 3
 	$(RUN) -m experiments.figures $(ARGS)

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments import composition, rendering
 from ganrev.errors import plain_errors
-from ganrev.runner import load_summary
+from ganrev.runner import load_summary, training_notes
 
 PAPER_FIGURES = ("bpp", "cr", "psnr", "mse", "ssim")
 _METRICS = ("num_bytes", "paper_bytes", "bpp", "paper_bpp", "psnr", "mse", "ssim", "stlpips")
@@ -140,12 +140,13 @@ def _generators(folders: Sequence[Path]) -> list[str]:
 
 
 def _losses(frame: pd.DataFrame, folders: Sequence[Path]) -> list[str]:
-    """Name pictures that are missing and lanes that diverged."""
+    """Name pictures that are missing or were trained on, and lanes that diverged."""
     skipped: dict[str, str] = {}
     lines = []
     for scheme, folder in zip(frame["scheme"], folders, strict=True):
         summary = load_summary(folder)
         skipped |= summary["images_skipped"]
+        lines += [f"{scheme}: {line}." for line in training_notes(summary)]
         lines += [f"{scheme}: {name} failed: {reason}." for name, reason in summary["images_failed"].items()]
         if summary["lanes_diverged"]:
             lines.append(f"{scheme}: {summary['lanes_diverged']} of {summary['lanes']} lanes diverged.")

@@ -17,6 +17,7 @@ from ganrev import harness
 from ganrev.codec import Codec
 from ganrev.data.pictures import Pictures
 from ganrev.gan import Trace
+from ganrev.overlap import Overlap, find_overlap, refuse
 from ganrev.pixels import resize
 from ganrev.provenance import provenance
 
@@ -81,6 +82,23 @@ def load_pictures(cfg: DictConfig, image_size: int | None) -> Pictures:
     return dataclasses.replace(pictures, images=resize(pictures.images, image_size))
 
 
+def check_overlap(codec: Codec, pictures: Pictures, allowed: bool) -> Overlap:
+    """Find the pictures that the codec's generator was trained on, by its model card; no card, no overlap.
+
+    Raises:
+        ValueError: there are such pictures and they are not `allowed`, or the card is damaged.
+    """
+    card = getattr(getattr(codec, "generator", None), "card", None)
+    if card is None or pictures.drawn:
+        return Overlap()
+    overlap = find_overlap(pictures, card)
+    if not allowed:
+        refuse(overlap.seen)
+    for name, reason in overlap.alike.items():
+        log.warning("%s may have been trained on under another number: %s", name, reason)
+    return overlap
+
+
 def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
     """Evaluate one config, unless that has been done; returns the run's folder.
 
@@ -89,12 +107,14 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
         overrides: the command line's, to warn about those that nothing reads.
 
     Raises:
-        ValueError: a bad option or bad input, or not one picture could be encoded.
+        ValueError: a bad option or bad input, pictures that the generator was trained on, or not one picture could
+            be encoded.
     """
     for override in unused_overrides(cfg, overrides or []):
         log.warning("%s has no effect: the codec %s does not read it", override, cfg.codec["_target_"])
     codec = instantiate(cfg.codec)
     pictures = load_pictures(cfg, codec.image_size)
+    overlap = check_overlap(codec, pictures, cfg.data.get("allow_seen_in_training", False))
     codec_config = OmegaConf.to_container(cfg.codec, resolve=True)
     name = run_id(codec, codec_config, pictures.digest, cfg.seed)
     out = Path(cfg.out)
@@ -108,14 +128,14 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         OmegaConf.save(cfg, partial / "config.yaml", resolve=True)
-        _evaluate(codec, pictures, partial, cfg)
+        _evaluate(codec, pictures, overlap, partial, cfg)
         if folder.exists():
             shutil.rmtree(folder)
         partial.rename(folder)
     return folder
 
 
-def _evaluate(codec: Codec, pictures: Pictures, folder: Path, cfg: DictConfig) -> None:
+def _evaluate(codec: Codec, pictures: Pictures, overlap: Overlap, folder: Path, cfg: DictConfig) -> None:
     traces: list[Trace] = []
     if hasattr(codec, "on_trace"):
         codec.on_trace = traces.append
@@ -138,6 +158,8 @@ def _evaluate(codec: Codec, pictures: Pictures, folder: Path, cfg: DictConfig) -
         "image_size": pictures.images.shape[-1],
         "images_failed": encoded.failed,
         "images_skipped": dict(pictures.skipped),
+        "images_seen_in_training": len(overlap.seen),
+        "images_alike_in_training": len(overlap.alike),
         "lanes": sum(t.diverged.numel() for t in traces),
         "lanes_diverged": sum(int(t.diverged.sum()) for t in traces),
     }
@@ -161,6 +183,16 @@ def load_summary(folder: Path) -> dict:
 def load_rows(folder: Path) -> pd.DataFrame:
     """Return a run's `rows.csv`."""
     return pd.read_csv(folder / "rows.csv", dtype={"name": str, "celeba_id": "Int64"})
+
+
+def training_notes(summary: dict) -> list[str]:
+    """Say how many pictures of a run its generator was trained on, if any."""
+    texts = {
+        "images_seen_in_training": "the generator was trained on",
+        "images_alike_in_training": "look like faces that the generator was trained on, under other CelebA numbers",
+    }
+    counts = {text: summary.get(key, 0) for key, text in texts.items()}  # runs of older versions have no such keys
+    return [f"{count} of {summary['num_images']} pictures {text}" for text, count in counts.items() if count]
 
 
 def describe(folder: Path) -> str:
@@ -188,6 +220,7 @@ def describe(folder: Path) -> str:
     lines.append(f"  {'compression ratio, paper count':<34} {float(summary['cr']):.1f}")
     for key, label in (("images_failed", "failed"), ("images_skipped", "skipped")):
         lines += [f"  {label}: {name}: {reason}" for name, reason in summary[key].items()]
+    lines += [f"  {line}" for line in training_notes(summary)]
     if summary["lanes_diverged"]:
         lines.append(f"  {summary['lanes_diverged']} of {summary['lanes']} lanes diverged")
     lines.append(f"  {folder}")

@@ -81,10 +81,18 @@ def run_table(rows, folder, *overrides):
 
 
 def test_every_experiment_is_run_here():
-    kinds = {"rows": {"table1"}, "comparisons": {"figures"}, "overrides": {"sweep"}}
+    kinds = {"rows": {"table1", "baselines"}, "comparisons": {"figures"}, "overrides": {"sweep"}}
     found = {kind: {p.stem for p in EXPERIMENTS if kind in load(p.stem)} for kind in kinds}
     assert found == kinds
     assert {p.stem for p in EXPERIMENTS} == set.union(*kinds.values())
+
+
+def test_the_baselines_make_a_table(place, common):
+    printed, status = call(table.main, "experiment=baselines", *common, "--results", place / "baselines")
+    assert status == 0
+    rows = load("baselines")["rows"]
+    assert pd.read_csv(place / "baselines" / "baselines.csv")["scheme"].tolist() == [row["label"] for row in rows]
+    assert all(row["label"] in printed for row in rows)
 
 
 def test_table1_has_the_rows_and_the_papers_figures_of_its_yaml(table1):
@@ -293,7 +301,10 @@ def test_a_bad_table_ends_with_one_message(rows, message, tmp_path, capsys):
 
 @pytest.mark.parametrize(("main", "other"), [(table.main, "sweep"), (sweep.main, "table1"), (figures.main, "sweep")])
 def test_an_experiment_of_another_command_is_refused(main, other, tmp_path, capsys):
-    for name, message in ((other, "belongs to another command"), ("none", "choose one of figures, sweep, table1")):
+    for name, message in (
+        (other, "belongs to another command"),
+        ("none", "choose one of baselines, figures, sweep, table1"),
+    ):
         assert call(main, f"experiment={name}", "--results", tmp_path)[1] == 2
         assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

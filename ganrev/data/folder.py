@@ -36,18 +36,27 @@ class Folder:
         crop: `celeba`, `center` or `none`, as in `ganrev.data.pictures.crop_picture`.
         limit: the first so many files; None for all.
         strict: raise for a file that cannot be used, a text for instance, instead of skipping it.
+        allow_seen_in_training: take pictures that the codec's generator was trained on; the runner refuses them.
 
     Raises:
         ValueError: an argument is out of range.
     """
 
-    def __init__(self, root: str | Path, crop: Crop = "center", limit: int | None = None, strict: bool = False) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        crop: Crop = "center",
+        limit: int | None = None,
+        strict: bool = False,
+        allow_seen_in_training: bool = False,
+    ) -> None:
         check_crop(crop)
         check_limit(limit)
         self.root = Path(root).expanduser()
         self.crop = crop
         self.limit = limit
         self.strict = strict
+        self.allow_seen_in_training = allow_seen_in_training
 
     def load(self) -> Pictures:
         """Read the pictures.

@@ -41,6 +41,8 @@ class Pictures:
         names: one a picture, unique, fit for a file name, without suffix.
         celeba_ids: CelebA's number of each picture, None where unknown.
         skipped: file name and reason of each picture that could not be used.
+        celeba_identities: CelebA's number of the person on each picture, None where unknown; empty if none is known.
+        drawn: a generator drew them; they are nobody's photographs.
 
     Raises:
         ValueError: the shapes or lengths do not agree, or two names are equal.
@@ -50,6 +52,8 @@ class Pictures:
     names: list[str]
     celeba_ids: list[int | None]
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    celeba_identities: list[int | None] = field(default_factory=list)
+    drawn: bool = False
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.shape[1] != 3 or self.images.dtype != torch.uint8:
@@ -58,6 +62,11 @@ class Pictures:
             raise ValueError(
                 f"expected a name and an id for each picture, got {len(self.images)} pictures, "
                 f"{len(self.names)} names, {len(self.celeba_ids)} ids"
+            )
+        if len(self.celeba_identities) not in (0, len(self.images)):
+            raise ValueError(
+                f"expected an identity for each picture or none at all, got {len(self.images)} pictures, "
+                f"{len(self.celeba_identities)} identities"
             )
         if len(set(self.names)) != len(self.names):
             raise ValueError(f"expected different names, got {self.names}")
@@ -76,12 +85,13 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Entry:
-    """A picture file not read yet: `name` and `celeba_id` as in `Pictures`, `file` for messages."""
+    """A picture file not read yet: name, id and identity as in `Pictures`, `file` for messages."""
 
     name: str
     file: str
     celeba_id: int | None
     read: Callable[[], bytes]
+    celeba_identity: int | None = None
 
 
 def check_crop(crop: str) -> None:
@@ -180,4 +190,7 @@ def load_entries(entries: Sequence[Entry], crop: Crop, strict: bool) -> Pictures
     if not images:
         file, reason = skipped[0]
         raise ValueError(f"none of the {len(skipped)} files could be used; the first is {file}: {reason}. {NEXT_STEPS}")
-    return Pictures(torch.stack(images), [e.name for e in used], [e.celeba_id for e in used], skipped)
+    identities = [e.celeba_identity for e in used]
+    if not any(identities):
+        identities = []
+    return Pictures(torch.stack(images), [e.name for e in used], [e.celeba_id for e in used], skipped, identities)

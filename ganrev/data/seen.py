@@ -30,12 +30,20 @@ class Seen:
         limit: number of pictures, at least 1.
         seed: draws the latents; not the run's seed.
         strict: taken for the sake of the other sources; no picture can be bad here.
+        allow_seen_in_training: likewise; what the generator drew is nobody's photograph.
 
     Raises:
         ValueError: `limit` is out of range.
     """
 
-    def __init__(self, generator: Generator, limit: int = 10, seed: int = 0, strict: bool = False) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        limit: int = 10,
+        seed: int = 0,
+        strict: bool = False,
+        allow_seen_in_training: bool = False,
+    ) -> None:
         check_limit(limit)
         if limit is None:
             raise ValueError("data.limit must be a number for data=seen: a generator never runs out of pictures")
@@ -43,6 +51,7 @@ class Seen:
         self.limit = limit
         self.seed = seed
         self.strict = strict
+        self.allow_seen_in_training = allow_seen_in_training
 
     @torch.no_grad()
     def load(self) -> Pictures:
@@ -53,4 +62,4 @@ class Seen:
             x = self.generator(seen_latent(self.generator, self.seed, index).to(weight.device)).float()
             images.append(to_images(x).cpu())
         names = [f"seen_{index:03d}" for index in range(self.limit)]
-        return Pictures(torch.cat(images), names, [None] * self.limit)
+        return Pictures(torch.cat(images), names, [None] * self.limit, drawn=True)

@@ -1,6 +1,7 @@
 """What every generator offers."""
 
 import math
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -19,6 +20,7 @@ class Generator(nn.Module):
         unseen_scale: factor on z before rounding when the picture was not drawn by the generator itself; it
             puts the unit step of `quant=extreme` on the paper's scale (latents of about -15 to 15).
         digest: SHA-256 of the weights, hexadecimal; fills the file's fingerprint and the run's identity.
+        card: the model card, JSON, that lists the CelebA pictures trained on; None if there is none.
     """
 
     latent_dim: int
@@ -26,6 +28,7 @@ class Generator(nn.Module):
     prior: Prior = "uniform"
     unseen_scale: float = 1.0
     digest: str = ""
+    card: Path | None = None
 
     def forward(self, z: Tensor) -> Tensor:
         """Draw pictures.

@@ -207,7 +207,7 @@ def train(cfg: DictConfig) -> Path:
     out = Path(cfg.out)
     out.mkdir(parents=True, exist_ok=True)
     names, images = load_corpus(list(cfg.faces))
-    _, valid = load_corpus([cfg.valid])
+    valid_names, valid = load_corpus([cfg.valid])
     training = prepare(cfg, out, images)
     bar = tqdm(total=cfg.steps, initial=training.step, unit="step", mininterval=10)
     began = time.perf_counter() - training.seconds
@@ -225,7 +225,7 @@ def train(cfg: DictConfig) -> Path:
             save_checkpoint(training, out / "checkpoint.pt")
             bar.set_postfix(scores)
     bar.close()
-    weights = publish(cfg, training.average, names, valid, training.seconds)
+    weights = publish(cfg, training.average, (names, images), (valid_names, valid), training.seconds)
     print(f"{weights} and its card {weights.with_suffix('.json')}", flush=True)
     return weights
 

@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from ganrev.device import Device
 from ganrev.entropy import Bzip2
+from ganrev.facehash import hash_faces
 from ganrev.gan import GanCodec, Trace
 from ganrev.generator.embedded import EmbeddedNetwork, load, save
 from ganrev.losses import MSE, SSIM
 from ganrev.metrics import distortion, paper_bytes
+from ganrev.overlap import hashes_path
 from ganrev.provenance import provenance
 from ganrev.quantise import Quantiser
 from ganrev.reversal import Reversal
@@ -51,21 +53,52 @@ def choose_unseen_scale(trace: Trace) -> float:
     return round(PAPER_EXTREME / float(largest), 1)
 
 
-def read_manifest(path: Path | None, names: list[str]) -> dict[str, list[int]]:
-    """Return CelebA's ids and identities of the training faces, where a manifest tells them."""
+def read_manifest(path: Path | None, names: list[str], valid_names: list[str]) -> dict[str, list[int]]:
+    """Return CelebA's ids and identities of the training and validation faces, where a manifest tells them.
+
+    The harness reads them (`ganrev.data.known`): it refuses the ones as test pictures and draws around the others.
+    """
     if path is None:
         return {}
-    wanted = {int(name) for name in names if name.isdigit()}
     with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if int(row["celeba_id"]) in wanted]
-    identities = {int(row["identity"]) for row in rows}
-    return {"celeba_ids": sorted(int(row["celeba_id"]) for row in rows), "celeba_identities": sorted(identities)}
+        identities = {int(row["celeba_id"]): int(row["identity"]) for row in csv.DictReader(file)}
+    numbers = {}
+    for prefix, faces in (("", names), ("tuned_", valid_names)):
+        ids = sorted(i for i in (int(name) for name in faces if name.isdigit()) if i in identities)
+        numbers[f"{prefix}celeba_ids"] = ids
+        numbers[f"{prefix}celeba_identities"] = sorted({identities[i] for i in ids})
+    return numbers
 
 
-def publish(cfg: DictConfig, network: EmbeddedNetwork, names: list[str], valid: Tensor, seconds: float) -> Path:
-    """Write `embedded.safetensors` and its card `embedded.json` into the training folder; returns the weights."""
+def write_hashes(names: list[str], images: Tensor, weights: Path) -> Path:
+    """Write perceptual hashes of the training faces beside the weights, in the order of their names."""
+    order = sorted(range(len(names)), key=names.__getitem__)
+    return hash_faces(images[order]).save(hashes_path(weights))
+
+
+def publish(
+    cfg: DictConfig,
+    network: EmbeddedNetwork,
+    corpus: tuple[list[str], Tensor],
+    validation: tuple[list[str], Tensor],
+    seconds: float,
+) -> Path:
+    """Write the weights, their card and the hashes of the training faces into the training folder.
+
+    Args:
+        cfg: the training's.
+        network: trained.
+        corpus: names and uint8 pictures [N, 3, 128, 128] of the training faces.
+        validation: the same of the validation faces.
+        seconds: the training took.
+
+    Returns:
+        The path of `embedded.safetensors`; `embedded.json` and `embedded.hashes.npz` lie beside it.
+    """
     out = Path(cfg.out)
+    (names, images), (valid_names, valid) = corpus, validation
     weights = save(network, out / "embedded.safetensors")
+    write_hashes(names, images, weights)
     stored = load(weights, unseen_scale=1.0)  # score what is stored, float16 rounding included
     faces = valid[: cfg.card_faces]
     ssim, trace = reversal_scores(stored, faces, SSIM(), None, 1.0)
@@ -91,7 +124,7 @@ def publish(cfg: DictConfig, network: EmbeddedNetwork, names: list[str], valid: 
             "loss=mse quant=none": mse,
             "loss=ssim quant=extreme entropy=bz2": extreme,
         },
-        **read_manifest(Path(cfg.manifest) if cfg.manifest else None, names),
+        **read_manifest(Path(cfg.manifest) if cfg.manifest else None, names, valid_names),
     }
     text = json.dumps(card, indent=1)
     (out / "embedded.json").write_text(_join_numbers(text) + "\n")

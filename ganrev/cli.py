@@ -41,8 +41,10 @@ def make_codec(overrides: list[str]) -> GanCodec:
     return codec
 
 
-def check_folder(output: Path) -> None:
-    """Raise ValueError unless `output` can become a file; said before the work, not after it."""
+def check_output(output: Path, source: Path | None = None) -> None:
+    """Raise ValueError unless `output` can become a file beside `source`; said before the work, not after it."""
+    if source is not None and output.exists() and source.exists() and output.samefile(source):
+        raise ValueError(f"{output} is the input itself; give -o another name")
     if output.is_dir():
         raise ValueError(f"{output} is a folder; -o takes the name of a file")
     if not output.parent.is_dir():
@@ -84,7 +86,7 @@ def fit(picture: Image.Image, size: int) -> Tensor:
 
 def compress(arguments: argparse.Namespace) -> None:
     """Write a `.gr` file and say how good it is."""
-    check_folder(arguments.output)
+    check_output(arguments.output, arguments.input)
     data = _read(arguments.input)
     try:
         picture = decode_picture(data)
@@ -102,7 +104,9 @@ def compress(arguments: argparse.Namespace) -> None:
 
 def decompress(arguments: argparse.Namespace) -> None:
     """Write the PNG that a `.gr` file stands for."""
-    check_folder(arguments.output)
+    check_output(arguments.output, arguments.input)
+    if arguments.output.suffix.lower() != ".png":
+        raise ValueError(f"decompress writes PNG; give {arguments.output.name} a name that ends in .png")
     blob = _read(arguments.input)
     container.read(blob)  # a foreign or corrupt file is named before any weights are loaded
     image = make_codec(arguments.overrides).decode([blob])[0]
@@ -127,7 +131,7 @@ def sample(arguments: argparse.Namespace) -> None:
     """Draw pictures from the generator's prior and write them as one PNG."""
     if arguments.number < 1:
         raise ValueError(f"-n must be at least 1, got {arguments.number}")
-    check_folder(arguments.output)
+    check_output(arguments.output)
     cfg = _compose(arguments.overrides)
     generator = instantiate(cfg.generator)
     z = generator.sample_prior(arguments.number, torch.Generator().manual_seed(cfg.seed))

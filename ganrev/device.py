@@ -17,7 +17,8 @@ class Device:
         name: `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:1`.
         dtype: `float32`, `bfloat16`, or `auto`: bfloat16 where the hardware multiplies in it.
         lanes: pictures x restarts in one batch, or None for what suits the device (large batches fall out of a
-            CPU's cache). It changes the speed, not the result.
+            CPU's cache). It is for speed; results agree
+            within rounding.
 
     Raises:
         ValueError: an unknown name or dtype, or CUDA where there is none.

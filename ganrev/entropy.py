@@ -1,7 +1,7 @@
 """Lossless back ends: symbols to the payload of a file and back.
 
 Every back end takes, beside the symbols, one scale code a symbol (`ganrev.rangecoder`): how widely that latent
-spreads over real faces, in steps. Only the range coder's prior looks at it; all of them count its length.
+spreads, in steps. Only the range coder's prior looks at it; all of them count its length.
 """
 
 import bz2
@@ -21,9 +21,11 @@ class Entropy(Protocol):
 
     Attributes:
         code: number in the file's header that names the back end, 0-15; never reused.
+        takes_floats: whether it codes float32 latents (`quant=none`) too.
     """
 
     code: int
+    takes_floats: bool
 
     def encode(self, symbols: np.ndarray, scales: np.ndarray) -> bytes:
         """Return the payload of int32 symbols [D] or float32 latents [D], given scale codes int [D]."""
@@ -66,6 +68,7 @@ class Store:
     """No compression at all."""
 
     code = 0
+    takes_floats = True
 
     def encode(self, symbols: np.ndarray, scales: np.ndarray) -> bytes:
         return pack(symbols)
@@ -80,6 +83,8 @@ class _Stream:
     Subclasses give `compress` and `expand`; `expand` returns at most `limit` bytes and raises ValueError unless
     the payload is one whole stream: a few bytes of payload may hold gigabytes of zeros.
     """
+
+    takes_floats = True
 
     def compress(self, data: bytes) -> bytes:
         raise NotImplementedError
@@ -161,15 +166,17 @@ class Range:
 
     Args:
         model: `flat` (every symbol up to the largest equally likely), `adaptive` (frequencies counted as the file
-            goes) or `prior` (a Laplace law for each latent, as wide as that latent spreads over real faces).
+            goes) or `prior` (a Laplace law for each latent, as wide as the generator
+            says it spreads; one that has not been told takes its prior's width for all).
 
     Raises:
         ValueError: another model, or latents that were not quantised.
     """
 
+    takes_floats = False
     CODES: ClassVar[dict[str, int]] = {"flat": 2, "adaptive": 3, "prior": 4}
 
-    def __init__(self, model: Literal["flat", "adaptive", "prior"] = "prior") -> None:
+    def __init__(self, model: Literal["flat", "adaptive", "prior"] = "adaptive") -> None:
         if model not in self.CODES:
             raise ValueError(f"entropy.model must be one of {', '.join(self.CODES)}, got {model!r}")
         self.model, self.code = model, self.CODES[model]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hydra.errors import HydraException, InstantiationException
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 
 def root_cause(error: BaseException) -> BaseException:
@@ -25,7 +25,7 @@ def plain_errors() -> Iterator[None]:
     """Print ValueErrors, missing files and config mistakes as `error: ...` and exit with status 2.
 
     Errors that are the program's own fault keep their stack trace: an InstantiationException passes unless a
-    ValueError or an OSError caused it.
+    ValueError or an OSError caused it. Ctrl-C ends with one line, too, and status 130.
     """
     try:
         yield
@@ -34,6 +34,12 @@ def plain_errors() -> Iterator[None]:
         if not isinstance(cause, ValueError | OSError | TypeError | HydraException):
             raise
         _fail(root_message(error))
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on with what is not finished", file=sys.stderr)
+        raise SystemExit(130) from None
+    except MissingMandatoryValue as error:
+        key = str(error).splitlines()[0].rpartition(" ")[2].removeprefix("codec.")
+        _fail(f"{key} is not set: add {key}=... to the command")
     except OmegaConfBaseException as error:
         _fail(str(error).splitlines()[0])  # the rest repeats the key and names a Python type
     except (ValueError, OSError, HydraException) as error:

@@ -12,9 +12,9 @@ from ganrev import container, entropy
 from ganrev.codec import check_blobs, check_images
 from ganrev.device import Device
 from ganrev.generator.base import Generator
-from ganrev.options import is_number
+from ganrev.options import is_number, is_whole
 from ganrev.pixels import to_images, to_x
-from ganrev.quantise import Quantiser, dequantise, quantise
+from ganrev.quantise import SYMBOL_LIMIT, Quantiser, dequantise, quantise
 from ganrev.rangecoder import scale_codes
 from ganrev.reversal import Reversal, Reversed, lane_rng, reverse
 
@@ -56,8 +56,8 @@ class GanCodec:
         on_trace: called with a `Trace` after each `encode`.
 
     Raises:
-        ValueError: a latent scale that is not positive, a step that the file cannot hold, or a generator
-            without the digest of its weights.
+        ValueError: a seed, scale or step that cannot be used, a loss that cannot take the generator's size, or a
+            generator without the digest of its weights.
     """
 
     suffix = ".gr"
@@ -77,9 +77,12 @@ class GanCodec:
         scale = generator.unseen_scale if latent_scale is None else latent_scale
         if not (is_number(scale) and scale > 0):
             raise ValueError(f"latent_scale must be a positive number or null, got {scale!r}")
-        self.device, self.seed, self.on_trace = device, seed, on_trace
+        if not is_whole(seed):
+            raise ValueError(f"seed must be a whole number, got {seed!r}")
+        self.device, self.seed, self.on_trace = device, int(seed), on_trace
         self.entropy, self.reversal = entropy, reversal
         self.step = quant.step_in_z(scale)
+        self._check_step(generator)
         self.generator = generator.freeze().to(device.torch_device)
         fast = copy.deepcopy(self.generator)
         self.fast_generator = fast.to(device.dtype, memory_format=torch.channels_last)
@@ -87,6 +90,20 @@ class GanCodec:
         self.image_size = generator.image_size
         self.digest = generator.digest
         self._mark = container.fingerprint(self.digest)
+        blank = torch.zeros(1, 3, self.image_size, self.image_size, device=device.torch_device)
+        self.loss(blank, blank)  # a loss that cannot take this size says so now, not after the descent
+
+    def _check_step(self, generator: Generator) -> None:
+        """Raise ValueError for a step that the entropy back end or the symbols' 16 bits cannot carry."""
+        if self.step == 0:
+            if not self.entropy.takes_floats:
+                raise ValueError("entropy=range codes integer symbols; quant=none needs entropy=bz2 or entropy=none")
+        elif self.step * SYMBOL_LIMIT < 8 * generator.prior_std:
+            smallest = 8 * generator.prior_std / SYMBOL_LIMIT
+            raise ValueError(
+                f"the step is {self.step:.3g} in units of z, and symbols of 16 bits would not reach the latents; "
+                f"quant.step / latent_scale must be at least {smallest:.2g}, or take quant=none"
+            )
 
     @property
     def precision(self) -> str:

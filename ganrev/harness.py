@@ -55,11 +55,16 @@ class Encoded:
     failed: dict[str, str]
 
 
-def encode_all(codec: Codec, pictures: Pictures, folder: Path, batch_size: int) -> Encoded:
-    """Write `folder/blobs/<name><suffix>` for each picture; a batch that fails is tried one by one."""
+def check_batch_size(batch_size: object) -> int:
+    """Return the option as an int; ValueError unless it is a whole number of at least 1."""
     if not (is_whole(batch_size) and batch_size >= 1):
         raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
-    batch_size = int(batch_size)
+    return int(batch_size)
+
+
+def encode_all(codec: Codec, pictures: Pictures, folder: Path, batch_size: int) -> Encoded:
+    """Write `folder/blobs/<name><suffix>` for each picture; a batch that fails is tried one by one."""
+    batch_size = check_batch_size(batch_size)
     blobs_dir = folder / "blobs"
     blobs_dir.mkdir(parents=True)
     seconds: dict[str, float] = {}

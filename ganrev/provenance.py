@@ -11,7 +11,10 @@ import torch
 
 from ganrev.paths import checkout
 
-_LIBRARIES = ("ganrev", "torch", "numpy", "scikit-image", "pillow", "opencv-python", "hydra-core", "pandas")
+_LIBRARIES = (
+    *("ganrev", "torch", "torchvision", "numpy", "scipy", "scikit-image", "pillow", "opencv-python", "hydra-core"),
+    *("pandas", "safetensors", "constriction", "zstandard"),
+)
 
 
 def _git(*arguments: str) -> str | None:
@@ -52,6 +55,7 @@ def provenance() -> dict:
             "cpu": _cpu_model(),
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
+            "load": os.getloadavg()[0],  # above the number of cores, timings say little
             "gpu": gpu,
             "platform": platform.platform(),
         },

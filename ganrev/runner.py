@@ -29,12 +29,17 @@ ALGORITHM_VERSION = 1
 # Parts of a codec's config that say where something lies or runs, not what it computes.
 _PLACES = ("path", "url", "device")
 
-# Groups and values that only some codecs read; an override of one that the run ignores is worth a warning.
-_OPTIONAL = ("generator", "loss", "quant", "entropy", "reversal", "device", "latent_scale", "seed")
+# Keys of the config that every run reads. An override of another one, a group or a value of the codec's, is worth a
+# warning where neither the codec nor the data source refers to it.
+_ALWAYS_READ = ("codec", "data", "batch_size", "out", "force", "hydra")
 
 
 def run_id(codec: Codec, codec_config: dict, digest: str, seed: int) -> str:
-    """Hash what can change a result: codec, precision, weights, data, seed, algorithm version; never a path."""
+    """Hash what can change a result: codec, precision, weights, data, seed, algorithm version; never a path.
+
+    The number of threads and of lanes in a batch are left out: they change nothing but the last bits of a sum. A
+    descent at a learning rate so large that it never settles can make those visible (`experiments.verify --alone`).
+    """
     identity = {
         "codec": _without_places(codec_config),
         "step": getattr(codec, "step", None),  # beside the config: the scale may come from the generator's card
@@ -64,7 +69,7 @@ def unused_overrides(cfg: DictConfig, overrides: list[str]) -> list[str]:
     for override in overrides:
         key = override.lstrip("+~").split("=")[0]
         root = key.split(".")[0].split("@")[0]
-        if root in _OPTIONAL and f"${{{root}}}" not in read and f"${{{root}." not in read:
+        if root not in _ALWAYS_READ and f"${{{root}}}" not in read and f"${{{root}." not in read:
             ignored.append(override)
     return ignored
 
@@ -112,6 +117,7 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
     """
     for override in unused_overrides(cfg, overrides or []):
         log.warning("%s has no effect: the codec %s does not read it", override, cfg.codec["_target_"])
+    harness.check_batch_size(cfg.batch_size)
     codec = instantiate(cfg.codec)
     pictures = load_pictures(cfg, codec.image_size)
     overlap = check_overlap(codec, pictures, cfg.data.get("allow_seen_in_training", False))
@@ -127,11 +133,14 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
         partial = out / f".{name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        OmegaConf.save(cfg, partial / "config.yaml", resolve=True)
-        _evaluate(codec, pictures, overlap, partial, cfg)
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
+        try:
+            OmegaConf.save(cfg, partial / "config.yaml", resolve=True)
+            _evaluate(codec, pictures, overlap, partial, cfg)
+            if folder.exists():
+                shutil.rmtree(folder)
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)  # nothing is there but after an error
     return folder
 
 
@@ -210,12 +219,14 @@ def describe(folder: Path) -> str:
         ("encode_seconds", "seconds to encode a picture", 2),
         ("decode_seconds", "seconds to decode a picture", 4),
     )
-    lines = [f"{summary['num_images']} pictures of {summary['image_size']} x {summary['image_size']}"]
+    count, size = summary["num_images"], summary["image_size"]
+    lines = [f"{count} picture{'s' * (count > 1)} of {size} x {size}"]
     for key, label, digits in shown:
         if key not in mean:
             continue
         value = float(mean[key])
-        half = f" ± {ci[key]:.{digits}f}" if isinstance(ci.get(key), float) else ""
+        timed = key.endswith("_seconds")  # a batch's time, shared equally: it has no interval
+        half = f" ± {ci[key]:.{digits}f}" if isinstance(ci.get(key), float) and not timed else ""
         lines.append(f"  {label:<34} {value:.{digits}f}{half}")
     lines.append(f"  {'compression ratio, paper count':<34} {float(summary['cr']):.1f}")
     for key, label in (("images_failed", "failed"), ("images_skipped", "skipped")):

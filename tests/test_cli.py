@@ -173,7 +173,7 @@ def test_pictures_of_other_modes(tmp_path):
 
 @pytest.mark.parametrize("command", ["compress", "decompress", "info"])
 def test_a_missing_file(capsys, tmp_path, command):
-    output = [] if command == "info" else ["-o", tmp_path / "out"]
+    output = [] if command == "info" else ["-o", tmp_path / "out.png"]
     complaint = fails(capsys, command, tmp_path / "nowhere.png", *output, *TINY)
     assert complaint == f"error: there is no file {tmp_path / 'nowhere.png'}"
     assert files_in(tmp_path) == []
@@ -322,7 +322,7 @@ def test_a_users_mistake_deep_in_a_config_ends_with_its_message(capsys):
 def test_a_value_that_is_missing_is_one_line(capsys):
     with pytest.raises(SystemExit), plain_errors():
         cli.make_codec(["generator=dcgan"])
-    assert capsys.readouterr().err == "error: Missing mandatory value: codec.generator.path\n"
+    assert capsys.readouterr().err == "error: generator.path is not set: add generator.path=... to the command\n"
 
 
 @pytest.mark.parametrize("error", [KeyError("a bug"), RuntimeError("a bug"), ZeroDivisionError("a bug")])
@@ -356,3 +356,26 @@ def test_samples_are_one_png_in_a_grid_with_white_where_none_is_left(tmp_path):
 def test_no_samples_at_all_are_refused(tmp_path, capsys):
     assert "-n must be at least 1" in fails(capsys, "sample", "-n", "0", "-o", tmp_path / "grid.png", *TINY)
     assert files_in(tmp_path) == []
+
+
+# ---- what would be lost
+
+
+@pytest.mark.parametrize("command", ["compress", "decompress"])
+def test_the_input_is_never_overwritten(compressed, command, capsys):
+    before = compressed.read_bytes()
+    assert "is the input itself" in fails(capsys, command, compressed, "-o", compressed, *TINY)
+    assert compressed.read_bytes() == before
+
+
+def test_decompress_writes_png_and_nothing_that_only_looks_like_another_kind(compressed, tmp_path, capsys):
+    complaint = fails(capsys, "decompress", compressed, "-o", tmp_path / "back.jpg", *TINY)
+    assert "ends in .png" in complaint
+    assert not (tmp_path / "back.jpg").exists()
+
+
+def test_ctrl_c_is_one_line(capsys):
+    with pytest.raises(SystemExit) as stopped, plain_errors():
+        raise KeyboardInterrupt
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err.strip().startswith("interrupted")

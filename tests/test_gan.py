@@ -10,9 +10,9 @@ from hydra.utils import instantiate
 from ganrev import container
 from ganrev.container import ContainerError, CorruptFileError, WrongGeneratorError
 from ganrev.device import Device
-from ganrev.entropy import Bzip2, Store
+from ganrev.entropy import Bzip2, Range, Store
 from ganrev.gan import NUM_SNAPSHOTS
-from ganrev.losses import L1, MSE
+from ganrev.losses import L1, MSE, MSSSIM
 from ganrev.paths import config_dir, weights_dir
 from ganrev.pixels import to_images, to_x
 from ganrev.quantise import Quantiser, dequantise, quantise
@@ -370,3 +370,24 @@ def test_the_embedded_generator_in_a_few_steps():
     content = container.read(blobs[0])
     symbols = torch.from_numpy(Bzip2().decode(content.payload, np.zeros(512, np.int64)))
     assert dequantise(symbols, content.step).isfinite().all()
+
+
+def test_a_step_too_fine_for_the_symbols_is_refused_before_the_descent():
+    with pytest.raises(ValueError, match=r"symbols of 16 bits would not reach .* take quant=none"):
+        tiny_codec(quant=Quantiser(1e-5), latent_scale=1)
+
+
+def test_float_latents_need_a_back_end_that_takes_them():
+    with pytest.raises(ValueError, match="quant=none needs entropy=bz2"):
+        tiny_codec(quant=Quantiser(None), entropy=Range())
+
+
+def test_a_loss_that_cannot_take_the_size_says_so_at_once():
+    with pytest.raises(ValueError, match="ms_ssim needs images of at least 88"):
+        tiny_codec(loss=MSSSIM())
+
+
+@pytest.mark.parametrize("seed", ["abc", 1.5, None])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(ValueError, match="seed must be a whole number"):
+        tiny_codec(seed=seed)

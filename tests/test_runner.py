@@ -350,6 +350,7 @@ def test_resizing_is_said(finished, pictures_dir, caplog, monkeypatch):
         (["codec=jpeg", "quant.step=0.5", "codec.quality=5"], ["quant.step=0.5"]),
         (["codec=png", "loss=mse", "seed=3", "latent_scale=2"], ["loss=mse", "seed=3", "latent_scale=2"]),
         (["codec=kmeans", "reversal.steps=7", "+reversal.foo=1"], ["reversal.steps=7", "+reversal.foo=1"]),
+        (["codec=jpeg", "+lr=3"], ["+lr=3"]),
         (["codec=jpeg", "device=cpu", "entropy=none"], ["device=cpu", "entropy=none"]),
         (["codec=jpeg", "data=seen", "generator.unseen_scale=2"], []),
         (["codec=jpeg", "generator.unseen_scale=2"], ["generator.unseen_scale=2"]),

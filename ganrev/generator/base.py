@@ -51,7 +51,7 @@ class Generator(nn.Module):
 
     @property
     def latent_deviations(self) -> Tensor:
-        """Standard deviation of each latent over real faces, float32 [latent_dim]; the prior's, where not known."""
+        """How widely each latent spreads, float32 [latent_dim]: the prior's standard deviation, unless told better."""
         return torch.full((self.latent_dim,), self.prior_std)
 
     @property

@@ -77,8 +77,9 @@ def main() -> None:
             if arguments.alone:
                 change["alone"] = encode_alone(run, config, pictures, arguments.alone)
                 line += f"; compressed alone, SSIM within {change['alone']:.1e}"
-            print(line)
-            bad = bad or max(change.values()) > TOLERANCE
+            changed = max(change.values()) > TOLERANCE
+            print(f"{line}{'; CHANGED by more than 1e-3' if changed else ''}", flush=True)
+            bad = bad or changed
     raise SystemExit(int(bad))
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from experiments import composition, figures, rendering, sweep, table
+from experiments import composition, figures, rendering, sweep, table, verify
 from experiments.composition import applicable
 from ganrev import harness, metrics, runner
 from ganrev.decoding import decode_folder
@@ -437,3 +437,20 @@ def test_a_killed_job_is_a_failed_one(tmp_path, monkeypatch, caplog, capsys):
 def test_the_default_sweep_covers_what_the_issue_asks():
     keys = [o.split("=")[0] for o in load("sweep")["overrides"] if "," in o]
     assert keys == ["loss", "reversal.lr", "quant", "reversal.restarts"]
+
+
+def test_verify_passes_a_sound_run_and_names_one_whose_scores_were_changed(common, tmp_path, capsys, monkeypatch):
+    run = runner.run(composition.compose_config([*common, f"out={tmp_path}"]))
+    monkeypatch.setattr("sys.argv", ["verify", str(run), "--alone", "1"])
+    with pytest.raises(SystemExit) as stopped:
+        verify.main()
+    assert stopped.value.code == 0
+    assert "CHANGED" not in capsys.readouterr().out
+
+    rows = pd.read_csv(run / "rows.csv")
+    rows["ssim"] += 0.01
+    rows.to_csv(run / "rows.csv", index=False)
+    with pytest.raises(SystemExit) as stopped:
+        verify.main()
+    assert stopped.value.code == 1
+    assert "CHANGED by more than 1e-3" in capsys.readouterr().out

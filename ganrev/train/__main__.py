@@ -19,7 +19,7 @@ from ganrev.paths import config_dir
 from ganrev.perceptual import STLPIPS
 from ganrev.pixels import to_x
 from ganrev.train.card import publish
-from ganrev.train.corpus import batch_at, load_corpus
+from ganrev.train.corpus import batch_at, deblur, load_corpus
 from ganrev.train.networks import (
     Discriminator,
     Encoder,
@@ -91,8 +91,9 @@ class Training:
         factor = min(1.0, (self.step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
         for group, lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
             group["lr"] = lr * factor
-        x = to_x(images.to(self.device)).contiguous(memory_format=torch.channels_last)
         rng = torch.Generator().manual_seed(cfg.seed * 7_919 + self.step)
+        strength = cfg.deblur * torch.rand(len(images), generator=rng)
+        x = deblur(to_x(images.to(self.device)), strength.to(self.device)).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device, dtype=torch.bfloat16):
             z = self.encoder(x)
             z = z + cfg.latent_noise * torch.randn(z.shape, generator=rng).to(self.device)

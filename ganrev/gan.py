@@ -127,6 +127,15 @@ class GanCodec:
         kept = symbols.view(len(images), restarts, -1)[torch.arange(len(images)), chosen]
         return [self._write(row) for row in kept.cpu().numpy()]
 
+    def write(self, z: Tensor) -> list[bytes]:
+        """Quantise and code latents that were found before, float32 [N, D], to N `.gr` files."""
+        return [self._write(row) for row in quantise(z, self.step).cpu().numpy()]
+
+    def latents(self, blobs: list[bytes]) -> Tensor:
+        """Return the dequantised latents of `.gr` files, float32 [N, D]; raises what `decode` does."""
+        check_blobs(blobs)
+        return torch.stack([self._latent(container.read(blob)) for blob in blobs])
+
     def decode(self, blobs: list[bytes]) -> Tensor:
         """Draw uint8 [N, 3, S, S] RGB from `.gr` files.
 
@@ -134,10 +143,7 @@ class GanCodec:
             ganrev.container.ContainerError: a file is corrupt, foreign, or made with other weights.
             ValueError: there is no file.
         """
-        check_blobs(blobs)
-        contents = [container.read(blob) for blob in blobs]
-        latents = [self._latent(content) for content in contents]
-        return self._draw(torch.stack(latents))
+        return self._draw(self.latents(blobs))
 
     def _reverse(self, images: Tensor, rngs: list[torch.Generator], recorder: "_Recorder") -> Reversed:
         """Reverse all lanes, as many at a time as the device likes, in equal parts."""

@@ -40,8 +40,8 @@ class Training:
         )
         torch.manual_seed(cfg.seed)
         self.network = EmbeddedNetwork()
-        start_from_components(self.network, *components)
-        self.encoder = Encoder(*components, self.network.prior_std)
+        start_from_components(self.network, *components, cfg.spread)
+        self.encoder = Encoder(*components, cfg.spread * self.network.prior_std)
         self.discriminator = Discriminator()
         for module in (self.network, self.encoder, self.discriminator):
             module.to(self.device, memory_format=torch.channels_last)
@@ -126,11 +126,14 @@ class Training:
         self.optimizer_d.step()
         self.discriminator.requires_grad_(False)
         with torch.autocast(self.device, dtype=torch.bfloat16):
-            adversarial = generator_loss(self.discriminator(fake))
+            verdict = self.discriminator(fake)
+            redrawn = generator_loss([head[: len(x)] for head in verdict])
+            samples = generator_loss([head[len(x) :] for head in verdict])
             few = cfg.perceptual_batch
             perceptual = self.perceptual(drawn[:few], x[:few]).mean()
-        terms = {"perceptual": perceptual, "adversary": adversarial, "discriminator": loss_d}
-        return cfg.perceptual_weight * perceptual + cfg.adversary_weight * adversarial, terms
+        terms = {"perceptual": perceptual, "adversary": redrawn, "samples": samples, "discriminator": loss_d}
+        weights = (cfg.perceptual_weight, cfg.adversary_weight, cfg.samples_weight)
+        return sum(w * term for w, term in zip(weights, (perceptual, redrawn, samples), strict=True)), terms
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -191,6 +194,7 @@ def log_row(path: Path, row: dict[str, float]) -> None:
         "ssim",
         "perceptual",
         "adversary",
+        "samples",
         "discriminator",
         "valid_ssim",
         "valid_psnr",

@@ -31,10 +31,21 @@ def principal_components(images: Tensor, num_components: int, side: int, seed: i
     return mean, basis[:, :num_components].contiguous(), std[:num_components].contiguous()
 
 
-def start_from_components(network: EmbeddedNetwork, mean: Tensor, basis: Tensor, std: Tensor) -> None:
-    """Make the generator's linear map draw whitened principal components: unit variance under the prior."""
+def start_from_components(
+    network: EmbeddedNetwork, mean: Tensor, basis: Tensor, std: Tensor, spread: float = 1.0
+) -> None:
+    """Make the generator's linear map draw whitened principal components.
+
+    Args:
+        network: fresh.
+        mean: [D].
+        basis: orthonormal [D, K].
+        std: [K], each component's standard deviation over faces.
+        spread: standard deviation of a face's latents, in units of the prior's. Above 1 the prior draws nearer
+            to the mean face than faces themselves lie, where samples are cleaner.
+    """
     with torch.no_grad():
-        network.linear.weight.copy_(basis * (std / network.prior_std))
+        network.linear.weight.copy_(basis * (std / (spread * network.prior_std)))
         network.linear.bias.copy_(mean)
 
 
@@ -44,10 +55,10 @@ class Encoder(nn.Module):
     It exists only while the generator is trained; compression never sees it.
     """
 
-    def __init__(self, mean: Tensor, basis: Tensor, std: Tensor, prior_std: float, width: int = 48) -> None:
+    def __init__(self, mean: Tensor, basis: Tensor, std: Tensor, latent_std: float, width: int = 48) -> None:
         super().__init__()
         self.register_buffer("mean", mean)
-        self.register_buffer("projection", (basis / std * prior_std).T.contiguous())
+        self.register_buffer("projection", (basis / std * latent_std).T.contiguous())
         self.side = math.isqrt(mean.numel() // 3)
         widths = (3, width, 2 * width, 4 * width, 6 * width, 8 * width)
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths))

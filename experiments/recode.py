@@ -1,0 +1,89 @@
+"""`python -m experiments.recode RUN quant=extreme entropy=range`: other quantisers for latents that a run has found.
+
+Reversal takes hours, rounding and coding seconds: a finished run with `quant=none` serves any number of them.
+"""
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.composition import compose_config
+from ganrev import metrics
+from ganrev.errors import plain_errors
+from ganrev.gan import GanCodec
+from ganrev.runner import load_pictures, load_rows
+
+_GROUPS = ("quant", "entropy", "latent_scale")
+_SHOWN = ("num_bytes", "paper_bytes", "psnr", "ssim", "stlpips")
+
+
+def _check(run: Path, config: DictConfig, overrides: Sequence[str]) -> None:
+    if config.codec["_target_"] != "ganrev.gan.GanCodec" or config.codec.quant.step is not None:
+        raise ValueError(f"{run} holds no unrounded latents; recode takes a run of codec=gan with quant=none")
+    for override in overrides:
+        if override.split("=")[0].split(".")[0] not in _GROUPS:
+            raise ValueError(f"recode only rounds and codes: it takes {', '.join(_GROUPS)}, not {override}")
+
+
+def recode(run: Path, overrides: Sequence[str]) -> pd.DataFrame:
+    """Round and code a run's latents anew; returns one row a picture: bytes and distortions of the new file.
+
+    Args:
+        run: folder of a finished run with `quant=none`.
+        overrides: of `quant`, `entropy` and `latent_scale`.
+
+    Raises:
+        ValueError: the run was rounded, or an override reaches beyond rounding and coding.
+    """
+    path = run / "config.yaml"
+    if not path.is_file():
+        raise ValueError(f"{run} is no finished run: it has no config.yaml; give folders like results/runs/<run_id>")
+    config = OmegaConf.load(path)
+    _check(run, config, overrides)
+    chosen = compose_config(overrides).codec
+    config.codec.quant, config.codec.entropy = chosen.quant, chosen.entropy
+    if any(override.startswith("latent_scale=") for override in overrides):
+        config.codec.latent_scale = chosen.latent_scale
+    codec: GanCodec = instantiate(config.codec)
+    pictures = load_pictures(config, codec.image_size)
+    images = dict(zip(pictures.names, pictures.images, strict=True))
+    names = load_rows(run)["name"].tolist()
+    found = [(run / "blobs" / f"{name}{codec.suffix}").read_bytes() for name in names]
+    blobs = codec.write(codec.latents(found))
+    decoded = instantiate(config.codec).decode(blobs)
+    rows = [
+        {"name": name, "num_bytes": len(blob), "paper_bytes": metrics.paper_bytes(blob)}
+        | metrics.distortion(images[name], drawn)
+        for name, blob, drawn in zip(names, blobs, decoded, strict=True)
+    ]
+    frame = pd.DataFrame(rows)
+    distances = metrics.stlpips(torch.stack([images[name] for name in names]), decoded)
+    return frame if distances is None else frame.assign(stlpips=distances)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print means with 95 % intervals and write one row a picture; a user's mistake prints one line."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.recode", description=__doc__)
+    parser.add_argument("run", type=Path, metavar="RUN", help="a finished run of codec=gan with quant=none")
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="for example quant=extreme entropy=range")
+    parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="one row a picture")
+    arguments = parser.parse_intermixed_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    with plain_errors():
+        frame = recode(arguments.run, arguments.overrides)
+        print(f"{len(frame)} pictures of {arguments.run.name}, {' '.join(arguments.overrides)}")
+        for key in (key for key in _SHOWN if key in frame):
+            mean, half = metrics.mean_and_interval(frame[key].tolist())
+            print(f"  {key:<12} {mean:.4f} ± {half:.4f}, from {frame[key].min():.4f} to {frame[key].max():.4f}")
+        if arguments.output:
+            frame.to_csv(arguments.output, index=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ export MALLOC_TRIM_THRESHOLD_ = 100000000000
 export MALLOC_MMAP_MAX_ = 0
 export MALLOC_TOP_PAD_ = 100000000
 
-.PHONY: help install table1 table figures sweep test lint format generator clean
+.PHONY: help install table1 table figures rd sweep test lint format generator clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ table: $(INSTALLED) ## another table: make table ARGS="experiment=baselines data
 
 figures: $(INSTALLED) ## the paper's Figures 1 to 3
 	$(RUN) -m experiments.figures $(ARGS)
+
+rd: $(INSTALLED) ## rate and distortion beside PCA and JPEG: make rd ARGS="codec.faces=[shard.tar]"
+	$(RUN) -m experiments.rate_distortion $(ARGS)
 
 sweep: $(INSTALLED) ## a grid over loss, learning rate, step and restarts, as one CSV
 	$(RUN) -m experiments.sweep $(ARGS)

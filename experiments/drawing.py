@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
@@ -123,3 +124,20 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
         figure.savefig(paths[0], **tight)
         figure.savefig(paths[1], **tight, metadata={"CreationDate": None})
     return paths
+
+
+def draw_curves(frame: pd.DataFrame, measures: Sequence[str], path: Path) -> None:
+    """Draw bytes against each measure, a panel a measure, a line for each value of the column `curve`."""
+    labels = {"psnr": "PSNR, dB", "ssim": "SSIM", "stlpips": "ST-LPIPS (VGG), lower is better"}
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+        for axes, key in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures, strict=True):
+            for curve, rows in frame.groupby("curve", sort=False):
+                ordered = rows.sort_values("num_bytes")
+                axes.plot(ordered["num_bytes"], ordered[key], marker="o", markersize=2.5, linewidth=1, label=curve)
+            axes.set_xlabel("bytes, whole file")
+            axes.set_ylabel(labels[key])
+            axes.set_xlim(left=0)
+            axes.grid(alpha=0.3, linewidth=0.4)
+        axes.legend(frameon=False)
+        figure.savefig(path, dpi=200)

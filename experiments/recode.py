@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.composition import compose_config
+from experiments.table import load_provenance
 from ganrev import metrics
 from ganrev.errors import plain_errors
 from ganrev.gan import GanCodec
@@ -34,12 +35,15 @@ def _check(run: Path, config: DictConfig, overrides: Sequence[str]) -> None:
 def recode(run: Path, overrides: Sequence[str]) -> pd.DataFrame:
     """Round and code a run's latents anew; returns one row a picture: bytes and distortions of the new file.
 
+    It is the file that a run with that `quant` would have written, where each picture had one attempt; of several
+    restarts, such a run might have kept another.
+
     Args:
         run: folder of a finished run with `quant=none`.
         overrides: of `quant`, `entropy` and `latent_scale`.
 
     Raises:
-        ValueError: the run was rounded, or an override reaches beyond rounding and coding.
+        ValueError: the run was rounded, its pictures have changed, or an override reaches beyond rounding and coding.
     """
     path = run / "config.yaml"
     if not path.is_file():
@@ -52,10 +56,12 @@ def recode(run: Path, overrides: Sequence[str]) -> pd.DataFrame:
         config.codec.latent_scale = chosen.latent_scale
     codec: GanCodec = instantiate(config.codec)
     pictures = load_pictures(config, codec.image_size)
+    if pictures.digest != load_provenance(run)["data"]:
+        raise ValueError(f"the pictures that {run} compressed are no longer the same; repeat the run")
     images = dict(zip(pictures.names, pictures.images, strict=True))
     names = load_rows(run)["name"].tolist()
     found = [(run / "blobs" / f"{name}{codec.suffix}").read_bytes() for name in names]
-    blobs = codec.write(codec.latents(found))
+    blobs = codec.recode(codec.latents(found), torch.stack([images[name] for name in names]))
     decoded = instantiate(config.codec).decode(blobs)
     rows = [
         {"name": name, "num_bytes": len(blob), "paper_bytes": metrics.paper_bytes(blob)}

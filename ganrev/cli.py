@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ganrev import __version__, container, entropy
+from ganrev.auto import AutoCodec
 from ganrev.data.formats import decode_picture
 from ganrev.data.pictures import ALIGNED, SIZE, crop_picture
 from ganrev.errors import plain_errors
@@ -28,7 +29,7 @@ def _compose(overrides: list[str]) -> DictConfig:
         return compose("config", overrides=overrides)
 
 
-def make_codec(overrides: list[str]) -> GanCodec:
+def make_codec(overrides: list[str]) -> GanCodec | AutoCodec:
     """Build the GAN codec of `configs/config.yaml` with Hydra-style overrides.
 
     Raises:
@@ -36,7 +37,7 @@ def make_codec(overrides: list[str]) -> GanCodec:
     """
     cfg = _compose(overrides)
     codec = instantiate(cfg.codec)
-    if not isinstance(codec, GanCodec):
+    if not isinstance(codec, GanCodec | AutoCodec):
         raise ValueError(f"this command makes and reads .gr files; {cfg.codec['_target_']} has a format of its own")
     return codec
 
@@ -84,6 +85,17 @@ def fit(picture: Image.Image, size: int) -> Tensor:
     return resize(image[None], size)[0]
 
 
+def _target(arguments: argparse.Namespace) -> list[str]:
+    """Return the overrides that ask for a size or a quality, where the command line does."""
+    if arguments.bytes is not None and arguments.quality is not None:
+        raise ValueError("give --bytes or --quality, not both")
+    if arguments.bytes is not None:
+        return ["codec=gan_auto", f"codec.target_bytes={arguments.bytes}"]
+    if arguments.quality is not None:
+        return ["codec=gan_auto", "codec.target_bytes=null", f"codec.quality='{arguments.quality}'"]
+    return []
+
+
 def compress(arguments: argparse.Namespace) -> None:
     """Write a `.gr` file and say how good it is."""
     check_output(arguments.output, arguments.input)
@@ -92,8 +104,10 @@ def compress(arguments: argparse.Namespace) -> None:
         picture = decode_picture(data)
     except ValueError as error:
         raise ValueError(f"{arguments.input}: {error}") from error
-    codec = make_codec(arguments.overrides)
+    codec = make_codec(_target(arguments) + arguments.overrides)
     image = fit(picture, codec.image_size)[None]
+    if isinstance(codec, AutoCodec):
+        codec.on_choice = lambda choices: print(choices[0])
     (blob,) = codec.encode(image)
     write_whole(arguments.output, blob)
     scores = distortion(image[0], codec.decode([blob])[0])
@@ -120,10 +134,11 @@ def info(arguments: argparse.Namespace) -> None:
     content = container.read(blob)
     back_end = entropy.by_code(content.entropy_code)
     coder = " ".join(filter(None, (type(back_end).__name__, getattr(back_end, "model", None))))
-    print(f"file        {len(blob)} bytes, version {container.VERSION}")
-    print(f"header      {container.HEADER_BYTES} bytes")
+    print(f"file        {len(blob)} bytes, version {content.version}")
+    print(f"header      {len(blob) - len(content.payload)} bytes")
     print(f"payload     {len(content.payload)} bytes, {coder}")
-    print(f"step        {f'{content.step:.6g} in units of z' if content.step else 'none, float32 latents'}")
+    unit = "times each latent's own" if content.scaled else "in units of z"
+    print(f"step        {f'{content.step:.6g} {unit}' if content.step else 'none, float32 latents'}")
     print(f"generator   {content.fingerprint.hex()}")
 
 
@@ -157,6 +172,9 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=action.__doc__, epilog=_OVERRIDES)
         command.set_defaults(action=action)
         command.add_argument("input", type=Path, metavar="IN")
+        if action is compress:
+            command.add_argument("--bytes", type=int, metavar="N", help="a file of this size; all else is chosen")
+            command.add_argument("--quality", metavar="Q", help="ssim:0.72 or psnr:25, in as few bytes as it takes")
         if action is not info:
             command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT")
     command = commands.add_parser(

@@ -1,13 +1,16 @@
-"""The `.gr` file: twelve bytes of header, then the payload.
+"""The `.gr` file: ten or twelve bytes of header, then the payload.
 
 | bytes | what |
 | --- | --- |
-| 0-1 | magic `GR` |
-| 2 | version in the high four bits, entropy back end in the low four |
-| 3-6 | step in units of z, float32, little-endian; 0 where the payload holds float32 latents |
-| 7-9 | fingerprint: first three bytes of the SHA-256 of the generator's weights |
-| 10-11 | CRC-16 (CCITT) of everything else, little-endian |
-| 12- | payload |
+| 2 | magic `GR` |
+| 1 | version in the high four bits, entropy back end in the low four |
+| 4 or 2 | version 1: one step for all latents in units of z, float32; 0 where the payload holds float32 latents. |
+|   | version 2: what multiplies each latent's own step (`quant=scaled`), bfloat16 |
+| 3 | fingerprint: first three bytes of the SHA-256 of the generator's weights and table of latents |
+| 2 | CRC-16 (CCITT) of everything else |
+|   | payload |
+
+Numbers are little-endian.
 """
 
 import binascii
@@ -16,9 +19,8 @@ import struct
 from dataclasses import dataclass
 
 MAGIC = b"GR"
-VERSION = 1
-HEADER = struct.Struct("<2sBf3sH")
-HEADER_BYTES = HEADER.size
+_EQUAL, _SCALED = 1, 2  # versions: one step for all latents, or one for each
+_HEADERS = {_EQUAL: struct.Struct("<2sBf3sH"), _SCALED: struct.Struct("<2sBH3sH")}
 FINGERPRINT_BYTES = 3
 
 
@@ -44,15 +46,22 @@ class Container:
 
     Attributes:
         entropy_code: the back end of the payload, 0-15.
-        step: in units of z; 0 for float32 latents.
+        step: in units of z; 0 for float32 latents. Where `scaled`, what multiplies each latent's own step.
         fingerprint: three bytes that name the weights.
         payload: the coded symbols.
+        scaled: whether each latent has a step of its own.
     """
 
     entropy_code: int
     step: float
     fingerprint: bytes
     payload: bytes
+    scaled: bool = False
+
+    @property
+    def version(self) -> int:
+        """Version of the file's layout."""
+        return _SCALED if self.scaled else _EQUAL
 
 
 def fingerprint(digest: str) -> bytes:
@@ -75,9 +84,15 @@ def write(content: Container) -> bytes:
     """Return the whole file."""
     if not 0 <= content.entropy_code < 16:
         raise ValueError(f"entropy code must be 0-15, got {content.entropy_code}")
-    fields = (MAGIC, VERSION << 4 | content.entropy_code, content.step, content.fingerprint)
-    head = HEADER.pack(*fields, 0)[:-2]
-    return HEADER.pack(*fields, _checksum(head, content.payload)) + content.payload
+    step = _float_bits(content.step) >> 16 if content.scaled else content.step
+    header = _HEADERS[content.version]
+    fields = (MAGIC, content.version << 4 | content.entropy_code, step, content.fingerprint)
+    head = header.pack(*fields, 0)[:-2]
+    return header.pack(*fields, _checksum(head, content.payload)) + content.payload
+
+
+def _float_bits(value: float) -> int:
+    return int.from_bytes(struct.pack("<f", value), "little")
 
 
 def is_container(blob: bytes) -> bool:
@@ -94,17 +109,25 @@ def read(blob: bytes) -> Container:
     """
     if not is_container(blob):
         raise NotAContainerError(f"not a .gr file: it begins with {blob[:4]!r}, expected {MAGIC!r}")
-    if len(blob) < HEADER_BYTES:
-        raise CorruptFileError(f"truncated .gr file: {len(blob)} bytes, the header alone takes {HEADER_BYTES}")
-    _, kind, step, mark, checksum = HEADER.unpack(blob[:HEADER_BYTES])
-    payload = blob[HEADER_BYTES:]
-    if _checksum(blob[: HEADER_BYTES - 2], payload) != checksum:
+    version = blob[2] >> 4 if len(blob) > 2 else _EQUAL
+    if version not in _HEADERS:
+        known = " and ".join(map(str, _HEADERS))
+        raise NotAContainerError(
+            f".gr version {version}, this program reads versions {known}; update ganrev, or fetch the file again"
+        )
+    header = _HEADERS[version]
+    if len(blob) < header.size:
+        raise CorruptFileError(f"truncated .gr file: {len(blob)} bytes, the header alone takes {header.size}")
+    _, kind, step, mark, checksum = header.unpack(blob[: header.size])
+    payload = blob[header.size :]
+    if _checksum(blob[: header.size - 2], payload) != checksum:
         raise CorruptFileError("the .gr file is truncated or altered: its checksum does not match; fetch it again")
-    if kind >> 4 != VERSION:
-        raise NotAContainerError(f".gr version {kind >> 4}, this program reads version {VERSION}; update ganrev")
-    if not (math.isfinite(step) and step >= 0):
+    scaled = version == _SCALED
+    if scaled:
+        (step,) = struct.unpack("<f", (step << 16).to_bytes(4, "little"))
+    if not math.isfinite(step) or step < 0 or (scaled and step == 0):
         raise CorruptFileError(f"the .gr file names the impossible step {step}")
-    return Container(kind & 15, step, mark, payload)
+    return Container(kind & 15, step, mark, payload, scaled)
 
 
 def check_generator(content: Container, digest: str) -> None:

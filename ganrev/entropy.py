@@ -27,6 +27,16 @@ class Entropy(Protocol):
     code: int
     takes_floats: bool
 
+    def codes(self, symbols: np.ndarray, scales: np.ndarray) -> np.ndarray:
+        """Return the scale code under which each symbol of int32 [D] would be coded: its price, before coding.
+
+        Raises:
+            ValueError: the price of a symbol depends on the others.
+        """
+        raise ValueError(
+            f"{type(self).__name__} cannot price symbols; quant=rd needs entropy=range entropy.model=fitted"
+        )
+
     def encode(self, symbols: np.ndarray, scales: np.ndarray) -> bytes:
         """Return the payload of int32 symbols [D] or float32 latents [D], given scale codes int [D]."""
         ...
@@ -64,7 +74,7 @@ def unpack(data: bytes, num_symbols: int) -> np.ndarray:
     return values.astype(np.float32 if width == "<f4" else np.int32)
 
 
-class Store:
+class Store(Entropy):
     """No compression at all."""
 
     code = 0
@@ -77,7 +87,7 @@ class Store:
         return unpack(payload, len(scales))
 
 
-class _Stream:
+class _Stream(Entropy):
     """A general compressor over packed symbols.
 
     Subclasses give `compress` and `expand`; `expand` returns at most `limit` bytes and raises ValueError unless
@@ -161,22 +171,23 @@ def _whole(name: str, stream: object, payload: bytes, limit: int, failure: type[
     return data
 
 
-class Range:
+class Range(Entropy):
     """Range coding with integer tables; nothing is padded.
 
     Args:
         model: `flat` (every symbol up to the largest equally likely), `adaptive` (frequencies counted as the file
-            goes) or `prior` (a Laplace law for each latent, as wide as the generator
-            says it spreads; one that has not been told takes its prior's width for all).
+            goes), `prior` (a Laplace law for each latent, as wide as the generator says it spreads over faces;
+            one that has not been told takes its prior's width for all) or `fitted` (the same, all of them as
+            much wider or narrower as suits the file, for one byte).
 
     Raises:
         ValueError: another model, or latents that were not quantised.
     """
 
     takes_floats = False
-    CODES: ClassVar[dict[str, int]] = {"flat": 2, "adaptive": 3, "prior": 4}
+    CODES: ClassVar[dict[str, int]] = {"flat": 2, "adaptive": 3, "prior": 4, "fitted": 8}
 
-    def __init__(self, model: Literal["flat", "adaptive", "prior"] = "adaptive") -> None:
+    def __init__(self, model: Literal["flat", "adaptive", "prior", "fitted"] = "adaptive") -> None:
         if model not in self.CODES:
             raise ValueError(f"entropy.model must be one of {', '.join(self.CODES)}, got {model!r}")
         self.model, self.code = model, self.CODES[model]
@@ -186,12 +197,23 @@ class Range:
             raise ValueError("entropy=range codes integer symbols; quant=none needs entropy=bz2 or entropy=none")
         if self.model == "prior":
             return rangecoder.encode_with_scales(symbols, scales)
+        if self.model == "fitted":
+            return rangecoder.encode_fitted(symbols, scales)
         return rangecoder.encode_counted(symbols, adaptive=self.model == "adaptive")
 
     def decode(self, payload: bytes, scales: np.ndarray) -> np.ndarray:
         if self.model == "prior":
             return rangecoder.decode_with_scales(payload, scales)
+        if self.model == "fitted":
+            return rangecoder.decode_fitted(payload, scales)
         return rangecoder.decode_counted(payload, len(scales), adaptive=self.model == "adaptive")
+
+    def codes(self, symbols: np.ndarray, scales: np.ndarray) -> np.ndarray:
+        if self.model == "prior":
+            return scales
+        if self.model == "fitted":
+            return rangecoder.shifted(scales, rangecoder.best_offset(symbols, scales))
+        raise ValueError(f"quant=rd needs entropy.model=fitted or prior, which price symbols, got {self.model}")
 
 
 _BY_CODE: dict[int, Callable[[], Entropy]] = {

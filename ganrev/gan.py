@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ganrev import container, entropy
+from ganrev import container, entropy, ratedistortion
 from ganrev.codec import check_blobs, check_images
 from ganrev.device import Device
 from ganrev.generator.base import Generator
@@ -16,6 +16,7 @@ from ganrev.options import is_number, is_whole
 from ganrev.pixels import to_images, to_x
 from ganrev.quantise import SYMBOL_LIMIT, Quantiser, dequantise, quantise
 from ganrev.rangecoder import scale_codes
+from ganrev.ratedistortion import Effort
 from ganrev.reversal import Reversal, Reversed, lane_rng, reverse
 
 NUM_SNAPSHOTS = 13
@@ -81,7 +82,8 @@ class GanCodec:
             raise ValueError(f"seed must be a whole number, got {seed!r}")
         self.device, self.seed, self.on_trace = device, int(seed), on_trace
         self.entropy, self.reversal = entropy, reversal
-        self.step = quant.step_in_z(scale)
+        self.step, self.scaled = quant.step_in_z(scale), quant.scaled
+        self.effort, self.lmbda = quant.effort, quant.lmbda
         self._check_step(generator)
         self.generator = generator.freeze().to(device.torch_device)
         fast = copy.deepcopy(self.generator)
@@ -98,11 +100,16 @@ class GanCodec:
         if self.step == 0:
             if not self.entropy.takes_floats:
                 raise ValueError("entropy=range codes integer symbols; quant=none needs entropy=bz2 or entropy=none")
-        elif self.step * SYMBOL_LIMIT < 8 * generator.prior_std:
-            smallest = 8 * generator.prior_std / SYMBOL_LIMIT
+            return
+        if self.effort:
+            self.entropy.codes(np.zeros(1, np.int32), np.zeros(1, np.int64))
+        reach = generator.latent_steps * self.step if self.scaled else torch.tensor([self.step])
+        narrow = float(reach.min())
+        if narrow * SYMBOL_LIMIT < 8 * generator.prior_std:
+            factor = 8 * generator.prior_std / (SYMBOL_LIMIT * narrow)
             raise ValueError(
-                f"the step is {self.step:.3g} in units of z, and symbols of 16 bits would not reach the latents; "
-                f"quant.step / latent_scale must be at least {smallest:.2g}, or take quant=none"
+                f"the step is {narrow:.3g} in units of z, and symbols of 16 bits would not reach the latents; "
+                f"make quant.step at least {factor:.2g} times as large, or take quant=none"
             )
 
     @property
@@ -120,16 +127,17 @@ class GanCodec:
         rngs = [lane_rng(self.seed, image, i % restarts) for i, image in enumerate(lane_images)]
         recorder = _Recorder(self.reversal.steps)
         found = self._reverse(lane_images, rngs, recorder)
-        symbols = quantise(found.z, self.step)
-        chosen = self._choose(symbols, lane_images).view(-1, restarts).argmin(dim=1)
+        symbols, costs = self._symbols(found.z, lane_images, rngs)
+        chosen = costs.view(-1, restarts).argmin(dim=1)
         if self.on_trace:
             self.on_trace(recorder.trace(found, chosen, restarts))
         kept = symbols.view(len(images), restarts, -1)[torch.arange(len(images)), chosen]
-        return [self._write(row) for row in kept.cpu().numpy()]
+        return [self.write(row, self.step) for row in kept.cpu().numpy()]
 
-    def write(self, z: Tensor) -> list[bytes]:
-        """Quantise and code latents that were found before, float32 [N, D], to N `.gr` files."""
-        return [self._write(row) for row in quantise(z, self.step).cpu().numpy()]
+    def recode(self, z: Tensor, images: Tensor) -> list[bytes]:
+        """Quantise and code latents [N, D] that were found before for uint8 pictures [N, 3, S, S]: N `.gr` files."""
+        symbols, _ = self._symbols(z, images, [lane_rng(self.seed, image, 0) for image in images])
+        return [self.write(row, self.step) for row in symbols.cpu().numpy()]
 
     def latents(self, blobs: list[bytes]) -> Tensor:
         """Return the dequantised latents of `.gr` files, float32 [N, D]; raises what `decode` does."""
@@ -167,15 +175,69 @@ class GanCodec:
         fields = ("z", "losses", "diverged")
         return Reversed(*(torch.cat([getattr(r, field) for r in results]) for field in fields))
 
-    def _choose(self, symbols: Tensor, images: Tensor) -> Tensor:
-        """Return each lane's loss of the picture that the decoder will draw, float32 [L]."""
-        if self.reversal.restarts == 1:
-            return symbols.new_zeros(len(symbols), dtype=torch.float32)
-        drawn = to_x(self._draw(dequantise(symbols, self.step)))
-        pairs = zip(drawn.split(16), to_x(images).split(16), strict=True)
+    def _symbols(self, z: Tensor, images: Tensor, rngs: list[torch.Generator]) -> tuple[Tensor, Tensor]:
+        """Return the symbols of each lane, int32 [L, D], and what chooses among restarts, float32 [L].
+
+        Symbols that were searched for stand beside plainly rounded ones, and the better are kept.
+        """
+        plain = quantise(z, self._steps(self.step, self.scaled))
+        if self.effort is None:
+            alone = self.reversal.restarts == 1  # nothing to choose from
+            return plain, torch.zeros(len(z)) if alone else self.distortions(plain, images, self.step)
+        steps, prices = torch.full((len(z),), self.step), torch.full((len(z),), self.lmbda)
+        pair = (plain, self.weigh(z, images, rngs, steps, prices, self.effort))
+        costs = [self.distortions(s, images, steps) + prices * self.num_bytes(s, steps) for s in pair]
+        return torch.where((costs[1] <= costs[0])[:, None], pair[1], plain), torch.minimum(*costs)
+
+    def weigh(
+        self, z: Tensor, images: Tensor, rngs: list[torch.Generator], steps: Tensor, lmbda: Tensor, effort: Effort
+    ) -> Tensor:
+        """Search for symbols of low D + lambda R from latents that were found before.
+
+        Args:
+            z: float32 [L, D].
+            images: uint8 [L, 3, S, S].
+            rngs: one random stream a lane.
+            steps: float32 [L], each lane's step as its file will store it.
+            lmbda: float32 [L], the loss that a byte may cost.
+            effort: how long to search.
+
+        Returns:
+            int32 [L, D].
+        """
+        results = []
+        for lanes in torch.arange(len(images)).chunk(-(-len(images) // self.device.lanes)):
+            problem = ratedistortion.Problem(
+                self.fast_generator,
+                self.loss,
+                to_x(images[lanes].to(z.device)).contiguous(memory_format=torch.channels_last),
+                (steps[lanes, None] * self.generator.latent_steps).to(z.device),
+                lmbda[lanes].to(z.device),
+                lambda symbols, steps=steps[lanes]: self._codes(symbols, steps),
+            )
+            results.append(ratedistortion.search(problem, z[lanes], effort, [rngs[lane] for lane in lanes.tolist()]))
+        return torch.cat(results)
+
+    def num_bytes(self, symbols: Tensor, steps: Tensor) -> Tensor:
+        """Return the ideal size of each lane's payload, float32 [L], in bytes, from symbols [L, D] and steps [L]."""
+        rates = ratedistortion.Rates(self._codes(symbols, steps), int(symbols.abs().max()), symbols.device)
+        return rates.num_bytes(symbols).cpu()
+
+    def _codes(self, symbols: Tensor, steps: Tensor) -> np.ndarray:
+        """Return the scale code under which each symbol of int32 [L, D] would be coded, int64 [L, D]."""
+        pairs = zip(symbols.cpu().numpy(), steps.tolist(), strict=True)
+        return np.stack([self.entropy.codes(row, self._scales(step, True)) for row, step in pairs])
+
+    def distortions(self, symbols: Tensor, images: Tensor, steps: float | Tensor) -> Tensor:
+        """Return each lane's loss of the picture that the decoder will draw, float32 [L]; infinite where it is none."""
+        if isinstance(steps, Tensor):
+            z = dequantise(symbols, (steps[:, None] * self.generator.latent_steps).to(symbols.device))
+        else:
+            z = dequantise(symbols, self._steps(steps, self.scaled))
+        pairs = zip(to_x(self._draw(z)).split(16), to_x(images).split(16), strict=True)
         with torch.no_grad():
             losses = [self.loss(x.to(self.device.torch_device), t.to(self.device.torch_device)) for x, t in pairs]
-        return torch.cat(losses).nan_to_num(float("inf"))
+        return torch.cat(losses).nan_to_num(float("inf")).cpu()
 
     @torch.no_grad()
     def _draw(self, z: Tensor) -> Tensor:
@@ -183,25 +245,31 @@ class GanCodec:
         parts = [to_images(self.generator(part.to(self.device.torch_device))).cpu() for part in z.split(16)]
         return torch.cat(parts)
 
-    def _write(self, symbols: np.ndarray) -> bytes:
-        payload = self.entropy.encode(symbols, self._scales(self.step))
-        return container.write(container.Container(self.entropy.code, self.step, self._mark, payload))
+    def _steps(self, step: float, scaled: bool) -> float | Tensor:
+        """Return the step of all latents, or float32 [D] of each; the number 0 for float32 latents."""
+        return step * self.generator.latent_steps if scaled else step
 
-    def _scales(self, step: float) -> np.ndarray:
+    def _scales(self, step: float, scaled: bool) -> np.ndarray:
         """Return how widely each symbol spreads, as the range coder's scale codes, int64 [D]."""
         deviations = self.generator.latent_deviations.numpy()
-        return scale_codes(deviations, np.full_like(deviations, step or 1))
+        steps = self._steps(step, scaled)
+        return scale_codes(deviations, steps.numpy() if scaled else np.full_like(deviations, steps or 1))
+
+    def write(self, symbols: np.ndarray, step: float) -> bytes:
+        """Return the `.gr` file of int32 symbols [D] (float32 latents where step is 0)."""
+        payload = self.entropy.encode(symbols, self._scales(step, self.scaled))
+        return container.write(container.Container(self.entropy.code, step, self._mark, payload, self.scaled))
 
     def _latent(self, content: container.Container) -> Tensor:
         container.check_generator(content, self.digest)
         back_end = entropy.by_code(content.entropy_code)
         try:
-            symbols = back_end.decode(content.payload, self._scales(content.step))
+            symbols = back_end.decode(content.payload, self._scales(content.step, content.scaled))
         except ValueError as error:
             raise container.CorruptFileError(str(error)) from error
         if (symbols.dtype == np.float32) != (content.step == 0):
             raise container.CorruptFileError("the .gr file's step and its symbols contradict each other")
-        return dequantise(torch.from_numpy(symbols), content.step)
+        return dequantise(torch.from_numpy(symbols), self._steps(content.step, content.scaled))
 
 
 class _Recorder:

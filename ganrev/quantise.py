@@ -1,11 +1,15 @@
 """From latents to integer symbols and back."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from ganrev.options import is_number
+from ganrev.options import is_number, is_whole
+from ganrev.ratedistortion import Effort
 
+_FINER = 0.7  # chosen on validation faces
 SYMBOL_LIMIT = 32767  # symbols fit int16, even where a lane diverged
 
 
@@ -19,6 +23,10 @@ class Quantiser:
     Raises:
         ValueError: the step is not a positive number.
     """
+
+    scaled = False
+    effort: Effort | None = None
+    lmbda = 0.0
 
     def __init__(self, step: float | None) -> None:
         if step is not None and not (is_number(step) and step > 0):
@@ -40,21 +48,100 @@ class Quantiser:
         return float(np.float32(step))
 
 
-def quantise(z: Tensor, step: float) -> Tensor:
+class ScaledQuantiser(Quantiser):
+    """Rounds each latent to multiples of a step of its own, so that every step shows as much in the picture.
+
+    The generator ships how far each latent must move for that (`Generator.latent_steps`); latents that hardly
+    show get steps so wide that they round to zero and cost nothing.
+
+    Args:
+        step: multiplies them all: the one number that sets the rate. `latent_scale` has no say here.
+
+    Raises:
+        ValueError: the step is not a positive number.
+    """
+
+    scaled = True
+
+    def __init__(self, step: float) -> None:
+        if step is None:
+            raise ValueError("quant.step of quant=scaled must be a positive number, got null; see quant=none")
+        super().__init__(step)
+
+    def step_in_z(self, latent_scale: float) -> float:
+        """Return the step as the file stores it: bfloat16, a float32 of 16 bits.
+
+        Raises:
+            ValueError: a step so small or so large that it cannot be stored.
+        """
+        return _sixteen_bits(super().step_in_z(1.0))
+
+
+class RateDistortion(ScaledQuantiser):
+    """Chooses symbols for the picture that the decoder will draw and for what they cost: minimises D + lambda R.
+
+    D is the loss, R the bytes of the file. Needs `entropy=range` with the model `fitted` or `prior`, whose code
+    lengths are known before anything is written.
+
+    Args:
+        lmbda: what a byte may cost, in units of the loss: the one number that sets the rate.
+        step: as in `quant=scaled`; None for what suits `lmbda`.
+        steps: of gradient descent through rounding.
+        lr: of that descent, in units of z.
+        rounds: of the search over symbols that follows.
+
+    Raises:
+        ValueError: a number out of range.
+    """
+
+    def __init__(
+        self, lmbda: float, step: float | None = None, steps: int = 150, lr: float = 0.03, rounds: int = 40
+    ) -> None:
+        for name, value in (("lmbda", lmbda), ("lr", lr)):
+            if not (is_number(value) and value > 0):
+                raise ValueError(f"quant.{name} must be a positive number, got {value!r}")
+        for name, value in (("steps", steps), ("rounds", rounds)):
+            if not (is_whole(value) and value >= 0):
+                raise ValueError(f"quant.{name} must be a whole number of at least 0, got {value!r}")
+        super().__init__(step_for(lmbda) if step is None else step)
+        self.lmbda, self.effort = float(lmbda), Effort(int(steps), float(lr), int(rounds))
+
+
+def step_for(lmbda: float) -> float:
+    """Return the step of `quant=scaled` that suits a price of `lmbda` a byte.
+
+    With steps that each cost D the same, s of them raise the loss by s^2 / 24 a latent, and halving s costs a bit:
+    the two balance where s^2 = 12 (8 lambda) / (8 ln 2) (high-rate theory; Gersho and Gray 1992, chapter 5).
+    Zeros are cheaper than that theory has it, hence finer steps and more zeros.
+    """
+    return _FINER * math.sqrt(12 * lmbda * 8 / math.log(2))
+
+
+def stored_step(lmbda: float) -> float:
+    """Return `step_for(lmbda)` as a file stores it."""
+    return _sixteen_bits(step_for(lmbda))
+
+
+def _sixteen_bits(step: float) -> float:
+    return float(torch.tensor(step).bfloat16())
+
+
+def quantise(z: Tensor, step: float | Tensor) -> Tensor:
     """Round latents to symbols.
 
     Args:
         z: float [..., D].
-        step: in units of z; 0 keeps the latents.
+        step: in units of z, of all latents or of each [D]; the number 0 keeps the latents.
 
     Returns:
         int32 symbols of the same shape, clamped to what int16 holds, or float32 latents where step is 0.
     """
-    if step == 0:
+    if isinstance(step, float) and step == 0:
         return z.float()
     return (z / step).round().clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT).to(torch.int32)
 
 
-def dequantise(symbols: Tensor, step: float) -> Tensor:
-    """Return float32 latents for int32 symbols; float32 latents pass through where step is 0."""
-    return symbols.float() if step == 0 else symbols.float() * step
+def dequantise(symbols: Tensor, step: float | Tensor) -> Tensor:
+    """Return float32 latents for int32 symbols; float32 latents pass through where step is the number 0."""
+    keep = isinstance(step, float) and step == 0
+    return symbols.float() if keep else symbols.float() * step

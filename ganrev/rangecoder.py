@@ -8,7 +8,7 @@ exact by its specification, so that every machine derives the same integers: the
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Context, Decimal, localcontext
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 import constriction
 import numpy as np
@@ -60,6 +60,17 @@ def frequencies(code: int) -> np.ndarray:
     return table
 
 
+def code_lengths(code: int, largest: int) -> np.ndarray:
+    """Return the ideal code length of each symbol from -largest to largest under one scale code, in bits [2 M + 1]."""
+    table = frequencies(code)
+    inside = len(table) // 2 - 1
+    excess = np.maximum(np.arange(largest + 1) - inside, 0)
+    gamma = 2 * np.floor(np.log2(np.maximum(excess, 1))) + 2  # sign, then Elias gamma
+    bits = np.log2(TOTAL / table[np.minimum(np.arange(largest + 1), inside) + inside])
+    bits = np.where(excess > 0, np.log2(TOTAL / table[-1]) + gamma, bits)
+    return np.concatenate((bits[:0:-1], bits))
+
+
 @cache
 def _model(code: int) -> Model:
     return _exact_model(frequencies(code))
@@ -85,6 +96,46 @@ def encode_with_scales(symbols: np.ndarray, codes: np.ndarray) -> bytes:
             encoder.encode(2 * largest + 1, _model(code))
             _encode_escaped(encoder, symbol, largest)
     return trim(encoder, lambda decoder: _decode_with_scales(decoder, codes), symbols)
+
+
+def shifted(codes: np.ndarray, offset: int) -> np.ndarray:
+    """Return scale codes [D] all made wider by `offset` eighths of an octave."""
+    return np.clip(codes + offset, LOWEST, HIGHEST)
+
+
+def best_offset(symbols: np.ndarray, codes: np.ndarray) -> int:
+    """Return what to add to all scale codes so that int32 symbols [D] take the fewest bits, -128 to 127."""
+    largest = int(np.abs(symbols).max(initial=1))
+    index = symbols + largest
+
+    def bits(offset: int) -> float:
+        kinds, place = np.unique(shifted(codes, offset), return_inverse=True)
+        return float(_lengths(tuple(kinds.tolist()), largest)[place, index].sum())
+
+    best, least = 0, bits(0)
+    for stride in (8, 4, 2, 1):  # the length has one minimum, and every offset asks for tables of its own
+        for way in (-stride, stride):
+            while -128 <= best + way <= 127 and (length := bits(best + way)) < least:
+                best, least = best + way, length
+    return best
+
+
+@lru_cache(maxsize=512)
+def _lengths(kinds: tuple[int, ...], largest: int) -> np.ndarray:
+    return np.stack([code_lengths(kind, largest) for kind in kinds])
+
+
+def encode_fitted(symbols: np.ndarray, codes: np.ndarray) -> bytes:
+    """Code int32 symbols [D] under scale codes all shifted by one offset, which the first byte holds."""
+    offset = best_offset(symbols, codes)
+    return bytes([offset + 128]) + encode_with_scales(symbols, shifted(codes, offset))
+
+
+def decode_fitted(payload: bytes, codes: np.ndarray) -> np.ndarray:
+    """Undo `encode_fitted`."""
+    if not payload:
+        raise ValueError("payload is empty: its first byte should say how wide its symbols spread")
+    return decode_with_scales(payload[1:], shifted(codes, payload[0] - 128))
 
 
 def decode_with_scales(payload: bytes, codes: np.ndarray) -> np.ndarray:

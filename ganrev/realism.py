@@ -51,6 +51,11 @@ def _descriptors(level: Tensor, rng: torch.Generator) -> Tensor:
     return ((patches - mean) / std.clamp_min(1e-8)).flatten(1)
 
 
+def _projected(descriptors: Tensor, directions: Tensor) -> np.ndarray:
+    """Project [M, D] onto directions [D, K] and sort: float32 [K, M]. NumPy sorts many times as fast as torch."""
+    return np.sort((directions.T @ descriptors.T).numpy(), axis=1)
+
+
 def sliced_wasserstein(real: Tensor, fake: Tensor, seed: int = 0) -> dict[int, float]:
     """Compare patches of two sets of pictures, level by level of the Laplacian pyramid.
 
@@ -77,10 +82,9 @@ def sliced_wasserstein(real: Tensor, fake: Tensor, seed: int = 0) -> dict[int, f
         sets = [_descriptors(level, rng) for level in (level_real, level_fake)]
         directions = F.normalize(torch.randn(sets[0].shape[1], _DIRECTIONS, generator=rng), dim=0)
         parts = [
-            (torch.sort(sets[0] @ part, dim=0)[0] - torch.sort(sets[1] @ part, dim=0)[0]).abs().mean()
-            for part in directions.split(32, dim=1)
+            np.abs(_projected(sets[0], part) - _projected(sets[1], part)).mean() for part in directions.split(32, dim=1)
         ]
-        distances[level_real.shape[-1]] = 1000 * float(torch.stack(parts).mean())
+        distances[level_real.shape[-1]] = 1000 * float(np.mean(parts))
     return distances
 
 

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 ALGORITHM_VERSION = 1
 
 # Parts of a codec's config that say where something lies or runs, not what it computes.
-_PLACES = ("path", "url", "device")
+_PLACES = ("path", "url", "device", "faces")
 
 # Keys of the config that every run reads. An override of another one, a group or a value of the codec's, is worth a
 # warning where neither the codec nor the data source refers to it.

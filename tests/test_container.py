@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from ganrev import container
 from ganrev.container import (
-    HEADER_BYTES,
     Container,
     ContainerError,
     CorruptFileError,
@@ -19,6 +18,9 @@ from ganrev.container import (
 CONTENT = Container(entropy_code=1, step=0.25, fingerprint=b"\x01\x23\x45", payload=b"payload")
 # magic GR | version 1, back end 1 | 0.25 as float32 | fingerprint | CRC-16 | payload
 GOLDEN = bytes.fromhex("4752 11 0000803e 012345 d401 7061796c6f6164")
+SCALED = Container(entropy_code=8, step=0.25, fingerprint=b"\x01\x23\x45", payload=b"payload", scaled=True)
+# magic GR | version 2, back end 8 | 0.25 as bfloat16 | fingerprint | CRC-16 | payload
+GOLDEN_SCALED = bytes.fromhex("4752 28 803e 012345 4ae2 7061796c6f6164")
 
 contents = st.builds(
     Container,
@@ -26,6 +28,13 @@ contents = st.builds(
     step=st.floats(0, 2.0**100, width=32),
     fingerprint=st.binary(min_size=3, max_size=3),
     payload=st.binary(max_size=600),
+) | st.builds(
+    Container,
+    entropy_code=st.integers(0, 15),
+    step=st.integers(0x0080, 0x7F7F).map(lambda bits: struct.unpack("<f", struct.pack("<HH", 0, bits))[0]),
+    fingerprint=st.binary(min_size=3, max_size=3),
+    payload=st.binary(max_size=600),
+    scaled=st.just(True),
 )
 
 
@@ -39,24 +48,36 @@ def crc16_ccitt(data):
     return register
 
 
-def test_golden_bytes():
-    assert container.write(CONTENT) == GOLDEN
-    assert container.read(GOLDEN) == CONTENT
+FILES = pytest.mark.parametrize(
+    ("content", "golden"), [(CONTENT, GOLDEN), (SCALED, GOLDEN_SCALED)], ids=["version 1", "version 2"]
+)
 
 
-def test_checksum_is_the_documented_one():
-    blob = container.write(CONTENT)
-    assert struct.unpack("<H", blob[10:12])[0] == crc16_ccitt(blob[:10] + blob[12:])
+@FILES
+def test_golden_bytes(content, golden):
+    assert container.write(content) == golden
+    assert container.read(golden) == content
+
+
+@FILES
+def test_checksum_is_the_documented_one(content, golden):
+    end = len(golden) - len(content.payload)
+    assert struct.unpack("<H", golden[end - 2 : end])[0] == crc16_ccitt(golden[: end - 2] + golden[end:])
+
+
+def refusal(place):
+    """Return the error that an alteration deserves: of the magic, of the version (perhaps a newer one's), or later."""
+    return (NotAContainerError, NotAContainerError, ContainerError)[place] if place < 3 else CorruptFileError
 
 
 @settings(deadline=None)  # the machine may be busy
 @given(contents)
-def test_round_trip_behind_a_header_of_twelve_bytes(content):
+def test_round_trip_behind_a_header_of_ten_or_twelve_bytes(content):
     blob = container.write(content)
+    header = 10 if content.scaled else 12
     assert container.read(blob) == content
-    assert HEADER_BYTES == 12
-    assert blob[12:] == content.payload
-    assert container.payload_bytes(blob) == len(content.payload) == len(blob) - 12
+    assert blob[header:] == content.payload
+    assert container.payload_bytes(blob) == len(content.payload) == len(blob) - header
 
 
 @settings(deadline=None)  # the machine may be busy
@@ -65,22 +86,24 @@ def test_an_altered_byte_is_noticed(content, data):
     blob = bytearray(container.write(content))
     place = data.draw(st.integers(0, len(blob) - 1))
     blob[place] ^= data.draw(st.integers(1, 255))
-    with pytest.raises(NotAContainerError if place < 2 else CorruptFileError):
+    with pytest.raises(refusal(place)):
         container.read(bytes(blob))
 
 
-def test_every_alteration_of_one_byte_is_noticed():
-    for place in range(len(GOLDEN)):
-        for value in set(range(256)) - {GOLDEN[place]}:
-            blob = GOLDEN[:place] + bytes([value]) + GOLDEN[place + 1 :]
-            with pytest.raises(NotAContainerError if place < 2 else CorruptFileError):
+@FILES
+def test_every_alteration_of_one_byte_is_noticed(content, golden):
+    for place in range(len(golden)):
+        for value in set(range(256)) - {golden[place]}:
+            blob = golden[:place] + bytes([value]) + golden[place + 1 :]
+            with pytest.raises(refusal(place)):
                 container.read(blob)
 
 
-def test_every_truncation_is_noticed():
-    for length in range(len(GOLDEN)):
+@FILES
+def test_every_truncation_is_noticed(content, golden):
+    for length in range(len(golden)):
         with pytest.raises(NotAContainerError if length < 2 else CorruptFileError):
-            container.read(GOLDEN[:length])
+            container.read(golden[:length])
 
 
 def test_bytes_after_the_end_are_noticed():
@@ -100,14 +123,17 @@ def with_checksum(head, payload=b""):
 
 
 def test_a_newer_version_says_so():
-    with pytest.raises(NotAContainerError, match=r"version 2, .* reads version 1"):
-        container.read(with_checksum(struct.pack("<2sBf3s", b"GR", 0x21, 1.0, b"abc")))
+    with pytest.raises(NotAContainerError, match=r"version 3, .* reads versions 1 and 2"):
+        container.read(with_checksum(struct.pack("<2sBf3s", b"GR", 0x31, 1.0, b"abc")))
 
 
 @pytest.mark.parametrize("step", [-1.0, float("nan"), float("inf")])
 def test_an_impossible_step_is_refused_though_its_checksum_is_right(step):
     with pytest.raises(CorruptFileError, match="impossible step"):
         container.read(with_checksum(struct.pack("<2sBf3s", b"GR", 0x11, step, b"abc")))
+    (bits,) = struct.unpack("<I", struct.pack("<f", step))
+    with pytest.raises(CorruptFileError, match="impossible step"):
+        container.read(with_checksum(struct.pack("<2sBH3s", b"GR", 0x28, bits >> 16, b"abc")))
 
 
 def test_a_wrong_generator_is_named():

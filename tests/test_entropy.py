@@ -10,11 +10,12 @@ from hypothesis.extra import numpy as npst
 from ganrev import entropy
 from ganrev.entropy import Bzip2, Lzma, Range, Store, Zlib, Zstd, by_code, pack
 from ganrev.paths import config_dir
+from ganrev.rangecoder import code_lengths
 from tests.tiny import compose_config
 
 STREAMS = [Bzip2(), Zlib(), Lzma(), Zstd()]
 BACK_ENDS = [Store(), *STREAMS]  # those that pack symbols into bytes, floats too
-RANGES = [Range("flat"), Range("adaptive"), Range("prior")]
+RANGES = [Range("flat"), Range("adaptive"), Range("prior"), Range("fitted")]
 NARROW = np.array([0, 1, -1, 2, 0, 0, 5, -7], np.int32)
 WIDE = np.array([0, 1000, -1000], np.int32)
 FLOATS = np.array([0.5, -1.25], np.float32)
@@ -132,8 +133,42 @@ def test_range_coding_takes_symbols_and_refuses_floats(coder):
         coder.encode(FLOATS, scales(len(FLOATS)))
 
 
+@pytest.mark.parametrize("model", ["prior", "fitted"])
+@settings(deadline=None, max_examples=30)  # the machine may be busy
+@given(symbols=vectors(-300, 300), code=st.integers(-32, 64))
+def test_what_is_priced_is_what_the_file_takes(model, symbols, code):
+    coder, codes = Range(model), np.full(len(symbols), code)
+    largest = int(np.abs(symbols).max())
+    used = coder.codes(symbols, codes)
+    bits = sum(code_lengths(int(k), largest)[s + largest] for k, s in zip(used, symbols, strict=True))
+    length = len(coder.encode(symbols, codes)) - (model == "fitted")
+    # The coder rounds the rarest symbols' frequencies up a little, and a number in the last interval may end early.
+    assert 0.98 * bits / 8 - 1 <= length <= bits / 8 + 1.5
+
+
+def test_fitted_tables_are_as_wide_as_the_symbols():
+    rng = np.random.default_rng(0)
+    codes = np.full(512, 8)
+    for factor in (0.1, 1, 10):
+        symbols = np.round(rng.laplace(scale=factor * 2 / np.sqrt(2), size=512)).astype(np.int32)
+        fitted, prior = (len(Range(model).encode(symbols, codes)) for model in ("fitted", "prior"))
+        assert fitted <= prior + 1
+        assert factor == 1 or fitted < 0.8 * prior
+
+
+@pytest.mark.parametrize("back_end", [*BACK_ENDS, Range("flat"), Range("adaptive")], ids=lambda b: str(b.code))
+def test_a_back_end_that_cannot_price_symbols_says_so(back_end):
+    with pytest.raises(ValueError, match=r"quant=rd needs entropy.*fitted"):
+        back_end.codes(NARROW, scales(len(NARROW)))
+
+
+def test_an_empty_fitted_payload_is_refused():
+    with pytest.raises(ValueError, match="payload is empty"):
+        Range("fitted").decode(b"", scales(8))
+
+
 def test_an_unknown_model_is_refused():
-    with pytest.raises(ValueError, match="flat, adaptive, prior, got 'zipf'"):
+    with pytest.raises(ValueError, match="flat, adaptive, prior, fitted, got 'zipf'"):
         Range("zipf")
 
 

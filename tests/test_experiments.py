@@ -11,11 +11,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from experiments import composition, figures, rendering, sweep, table, verify
+from experiments import composition, figures, rate_distortion, rendering, sweep, table, verify
 from experiments.composition import applicable
 from ganrev import harness, metrics, runner
 from ganrev.decoding import decode_folder
 from ganrev.paths import config_dir
+from ganrev.perceptual import is_available
 from ganrev.pixels import to_pillow
 from tests.tiny import OVERRIDES, smooth_images
 
@@ -81,7 +82,12 @@ def run_table(rows, folder, *overrides):
 
 
 def test_every_experiment_is_run_here():
-    kinds = {"rows": {"table1", "baselines"}, "comparisons": {"figures"}, "overrides": {"sweep"}}
+    kinds = {
+        "rows": {"table1", "baselines", "generators"},
+        "comparisons": {"figures"},
+        "overrides": {"sweep"},
+        "curves": {"rd"},
+    }
     found = {kind: {p.stem for p in EXPERIMENTS if kind in load(p.stem)} for kind in kinds}
     assert found == kinds
     assert {p.stem for p in EXPERIMENTS} == set.union(*kinds.values())
@@ -93,6 +99,46 @@ def test_the_baselines_make_a_table(place, common):
     rows = load("baselines")["rows"]
     assert pd.read_csv(place / "baselines" / "baselines.csv")["scheme"].tolist() == [row["label"] for row in rows]
     assert all(row["label"] in printed for row in rows)
+
+
+@pytest.mark.skipif(not is_available(), reason="needs the extra perceptual")
+def test_the_generators_make_a_table(place, common):
+    _, status = call(table.main, "experiment=generators", *common, "--results", place / "generators")
+    assert status == 0
+    frame = pd.read_csv(place / "generators" / "generators.csv")
+    rows = load("generators")["rows"]
+    assert frame["scheme"].tolist() == [row["label"] for row in rows]
+    # The tiny generator stands for all three, whatever the path: three runs, one a loss.
+    assert frame["run"].nunique() == 3
+    assert (frame["paper_bytes"] > 4 * 16 * 0.9).all()  # latents that were not rounded
+    paths = {override for row in rows for override in row["overrides"] if override.startswith("generator.path=")}
+    assert {path.rpartition("/")[2] for path in paths} == {"pca.safetensors", "reconstruction.safetensors"}
+    assert all(set(row["overrides"]) - paths >= {"quant=none"} for row in rows)
+
+
+def test_the_curves_of_rate_and_distortion(place, common):
+    experiment = load("rd")
+    gan, jpeg = experiment["curves"][0], experiment["curves"][2]
+    gan["points"] = [[*point, "quant.steps=3", "quant.rounds=3"] for point in gan["points"][::5]]
+    path = place / "few.yaml"
+    path.write_text(yaml.safe_dump(experiment | {"curves": [gan, jpeg]}))
+    printed, status = call(
+        rate_distortion.main, f"experiment={path}", *common, "reversal.steps=5", "--results", place / "rd"
+    )
+    assert status == 0
+    frame = pd.read_csv(place / "rd" / "few.csv")
+    assert frame["curve"].tolist() == [gan["label"]] * 2 + [jpeg["label"]] * 3
+    assert (frame["num_images"] == 2).all()
+    assert frame["num_bytes"][0] > frame["num_bytes"][1]  # dearer bytes are fewer
+    assert printed.count(f"| {jpeg['label']} |") == 3
+    assert (place / "rd" / "few.png").stat().st_size > 10_000
+    assert (place / "rd" / "few.md").read_text().startswith("**Rate and distortion")
+
+
+@pytest.mark.parametrize("content", [{"label": "no points"}, {"label": "x", "points": [["codec"]]}, "nothing"])
+def test_a_curve_must_be_one(content):
+    with pytest.raises(ValueError, match=r"curve"):
+        rate_distortion.read_curves({"curves": [content]})
 
 
 def test_table1_has_the_rows_and_the_papers_figures_of_its_yaml(table1):
@@ -303,7 +349,7 @@ def test_a_bad_table_ends_with_one_message(rows, message, tmp_path, capsys):
 def test_an_experiment_of_another_command_is_refused(main, other, tmp_path, capsys):
     for name, message in (
         (other, "belongs to another command"),
-        ("none", "choose one of baselines, figures, sweep, table1"),
+        ("none", f"choose one of {', '.join(path.stem for path in EXPERIMENTS)}"),
     ):
         assert call(main, f"experiment={name}", "--results", tmp_path)[1] == 2
         assert message in capsys.readouterr().err

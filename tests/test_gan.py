@@ -335,7 +335,8 @@ def test_every_part_by_its_config(part):
     if part == "device=cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     # 96 pixels, since ms_ssim needs 88.
-    config = compose_config(*OVERRIDES, "+generator.size=96", "quant=standard", part, "reversal.steps=10")
+    priced = ["entropy=range", "entropy.model=fitted"] if part == "quant=rd" else []
+    config = compose_config(*OVERRIDES, "+generator.size=96", "quant=standard", part, "reversal.steps=10", *priced)
     codec = instantiate(config.codec)
     images = smooth_images(2, 96)
     traces = traced(codec)

@@ -79,11 +79,12 @@ def test_golden_bytes() -> None:
     symbols = np.array([0, 1, -1, 3, 0, 0, -40, 2], np.int32)
     codes = np.array([-8, 0, 8, 16, 0, -32, 8, 4])
     assert rangecoder.encode_with_scales(symbols, codes).hex() == "bcc67bc59485"
+    assert rangecoder.encode_fitted(symbols, codes).hex() == "9287bf147a71"
     assert rangecoder.encode_counted(symbols, adaptive=False).hex() == "288009e148c65a"
     assert rangecoder.encode_counted(symbols, adaptive=True).hex() == "2880132def4044"
 
 
-@given(st.binary(max_size=40), st.sampled_from(["prior", "flat", "adaptive"]))
+@given(st.binary(max_size=40), st.sampled_from(["prior", "fitted", "flat", "adaptive"]))
 @settings(max_examples=60, deadline=None)
 def test_any_bytes_decode_or_are_refused(payload: bytes, model: str) -> None:
     payload = b"\x05" + payload  # a small alphabet
@@ -91,6 +92,8 @@ def test_any_bytes_decode_or_are_refused(payload: bytes, model: str) -> None:
     try:
         if model == "prior":
             outcome = rangecoder.decode_with_scales(payload, np.zeros(16, int))
+        elif model == "fitted":
+            outcome = rangecoder.decode_fitted(payload, np.zeros(16, int))
         else:
             outcome = rangecoder.decode_counted(payload, 16, model == "adaptive")
     except ValueError as error:

@@ -46,7 +46,8 @@ class TinyGenerator(Generator):
         self.linear.weight.data = basis.flatten(1).T.contiguous()
 
     def forward(self, z: Tensor) -> Tensor:
-        flat = self.linear(z.to(self.linear.weight.dtype))
+        # Row by row: a product of several rounds differently, and a search over symbols would show it.
+        flat = torch.stack([self.linear(row) for row in z.to(self.linear.weight.dtype)])
         return torch.tanh(flat.float()).view(-1, 3, self.image_size, self.image_size)
 
 

@@ -29,6 +29,8 @@ class Generator(nn.Module):
     unseen_scale: float = 1.0
     digest: str = ""
     card: Path | None = None
+    _deviations: Tensor | None = None
+    _steps: Tensor | None = None
 
     def forward(self, z: Tensor) -> Tensor:
         """Draw pictures.
@@ -51,8 +53,24 @@ class Generator(nn.Module):
 
     @property
     def latent_deviations(self) -> Tensor:
-        """How widely each latent spreads, float32 [latent_dim]: the prior's standard deviation, unless told better."""
-        return torch.full((self.latent_dim,), self.prior_std)
+        """How widely each latent spreads over faces, float32 [latent_dim]: as in the prior, unless told better."""
+        return torch.full((self.latent_dim,), self.prior_std) if self._deviations is None else self._deviations
+
+    @property
+    def latent_steps(self) -> Tensor:
+        """How far each latent must move for the picture to change by one unit of distortion, float32 [latent_dim].
+
+        `quant=scaled` makes each latent's step proportional to it; all ones, unless told better.
+        """
+        return torch.ones(self.latent_dim) if self._steps is None else self._steps
+
+    def tell_latents(self, deviations: Tensor, steps: Tensor) -> None:
+        """Set what was measured on training faces, positive float32 [latent_dim] each; ValueError for anything else."""
+        for name, value in (("deviations", deviations), ("steps", steps)):
+            usable = value.shape == (self.latent_dim,) and bool((value.isfinite() & (value > 0)).all())
+            if not usable:
+                raise ValueError(f"{name} of latents must be {self.latent_dim} positive numbers, got {value}")
+        self._deviations, self._steps = deviations.float(), steps.float()
 
     @property
     def prior_std(self) -> float:

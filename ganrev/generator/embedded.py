@@ -5,6 +5,7 @@ of faces so that it is reversible from the first step; a small convolutional bra
 adds what no linear map can draw at 128 x 128.
 """
 
+import hashlib
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -106,6 +107,10 @@ def save(network: EmbeddedNetwork, path: str | Path) -> Path:
     broken = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
     if broken:
         raise ValueError(f"{', '.join(broken)} cannot be stored as finite float16 numbers; save an earlier checkpoint")
+    return _write_tensors(tensors, path)
+
+
+def _write_tensors(tensors: dict[str, Tensor], path: Path) -> Path:
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(safetensors.torch.save(tensors))
     partial.replace(path)
@@ -117,7 +122,7 @@ def load(path: str | Path | None = None, unseen_scale: float | None = None) -> E
 
     Args:
         path: a safetensors file, or None for the weights that ship with the package. Its card is the JSON
-            file beside it.
+            file beside it, and its table of latents, if it has one, `<name>.latents.safetensors`.
         unseen_scale: factor on z before rounding, for pictures that the generator did not draw; None for the
             card's, or 1 where a file of your own has no card.
 
@@ -137,7 +142,23 @@ def load(path: str | Path | None = None, unseen_scale: float | None = None) -> E
     load_state(network, load_tensors(file), file)
     network.card = card if card.exists() else None
     network.unseen_scale, network.digest = scale, file_digest(file)
+    table = latents_path(file)
+    if table.exists():
+        values = load_tensors(table)
+        network.tell_latents(values["deviations"], values["steps"])
+        # Files coded under one table decode to nonsense under another: both are a part of the decoder's identity.
+        network.digest = hashlib.sha256(f"{network.digest}/{file_digest(table)}".encode()).hexdigest()
     return network.freeze()
+
+
+def latents_path(weights: Path) -> Path:
+    """Return where the table of a weights' latents lies: `<name>.latents.safetensors` beside them."""
+    return weights.with_name(f"{weights.stem}.latents.safetensors")
+
+
+def save_latents(deviations: Tensor, steps: Tensor, weights: Path) -> Path:
+    """Write the table of latents, float32 [512] each (see `Generator.tell_latents`), beside the weights."""
+    return _write_tensors({"deviations": deviations.float(), "steps": steps.float()}, latents_path(weights))
 
 
 def _scale_of(card: Path) -> float:

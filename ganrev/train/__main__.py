@@ -1,4 +1,9 @@
-"""`python -m ganrev.train faces=[shard.tar] valid=folder`: train the embedded generator, resuming where it stopped."""
+"""`python -m ganrev.train train.faces=[shard.tar] train.valid=folder`: train the embedded generator.
+
+A killed run goes on where it stopped, by the same command. Two milestones stay beside the final weights:
+`pca.safetensors`, the linear generator that training starts from, and `reconstruction.safetensors`, the one that the
+adversary joins.
+"""
 
 import copy
 import csv
@@ -8,13 +13,16 @@ from pathlib import Path
 
 import hydra
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ganrev.generator.embedded import EmbeddedNetwork
+from ganrev.device import Device
+from ganrev.errors import plain_errors
+from ganrev.generator.embedded import LATENT_DIM, EmbeddedNetwork, save
 from ganrev.losses import MSE, SSIM
+from ganrev.options import is_whole
 from ganrev.paths import config_dir
 from ganrev.perceptual import STLPIPS
 from ganrev.pixels import to_x
@@ -35,9 +43,7 @@ class Training:
 
     def __init__(self, cfg: DictConfig, components: tuple[Tensor, Tensor, Tensor]) -> None:
         self.cfg = cfg
-        self.device = (
-            "cuda" if cfg.device == "auto" and torch.cuda.is_available() else str(cfg.device).replace("auto", "cpu")
-        )
+        self.device = Device(cfg.device).torch_device
         torch.manual_seed(cfg.seed)
         self.network = EmbeddedNetwork()
         start_from_components(self.network, *components, cfg.spread)
@@ -53,16 +59,30 @@ class Training:
         groups = [{"params": linear, "lr": cfg.lr_linear}, {"params": rest, "lr": cfg.lr}]
         self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=1e-4)
         self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), cfg.lr_discriminator, betas=(0.0, 0.99))
-        self.base_lrs = [cfg.lr_linear, cfg.lr]
         self.ssim, self.mse = SSIM().to(self.device), MSE()
-        self.perceptual: nn.Module | None = None
+        # Now rather than when it joins: without its extra, hours of training would end there.
+        self.perceptual = STLPIPS("alex").to(self.device) if self.joins_at < cfg.steps else None
         self.step = 0
         self.seconds = 0.0
 
     @property
+    def joins_at(self) -> int:
+        """The first step with the adversary and the perceptual loss."""
+        return math.ceil(self.cfg.adversary_from * self.cfg.steps)
+
+    @property
     def sharpening(self) -> bool:
         """Whether the adversary and the perceptual loss have joined."""
-        return self.step >= self.cfg.adversary_from * self.cfg.steps
+        return self.step >= self.joins_at
+
+    def _learning_rates(self) -> tuple[float, float]:
+        """Return the rates of the linear map and of the rest: a cosine over each of the two phases."""
+        cfg = self.cfg
+        joined = cfg.adversary_from * cfg.steps
+        begin, end, lr = (joined, cfg.steps, cfg.lr_sharpening) if self.sharpening else (0, joined, cfg.lr)
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, (self.step - begin) / max(1.0, end - begin))))
+        factor = min(1.0, (self.step + 1) / 100) * (0.05 + 0.95 * cosine)
+        return cfg.lr_linear * factor, lr * factor
 
     def state(self) -> dict:
         parts = (
@@ -87,14 +107,12 @@ class Training:
     def advance(self, images: Tensor) -> dict[str, float]:
         """Take one step on uint8 images [N, 3, 128, 128]; returns the loss terms."""
         cfg = self.cfg
-        progress = self.step / cfg.steps
-        factor = min(1.0, (self.step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
-        for group, lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
-            group["lr"] = lr * factor
+        for group, lr in zip(self.optimizer.param_groups, self._learning_rates(), strict=True):
+            group["lr"] = lr
         rng = torch.Generator().manual_seed(cfg.seed * 7_919 + self.step)
         strength = cfg.deblur * torch.rand(len(images), generator=rng)
         x = deblur(to_x(images.to(self.device)), strength.to(self.device)).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device, dtype=torch.bfloat16):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
             z = self.encoder(x)
             z = z + cfg.latent_noise * torch.randn(z.shape, generator=rng).to(self.device)
             drawn = self.network(z)
@@ -114,9 +132,7 @@ class Training:
     def _sharpen(self, x: Tensor, drawn: Tensor, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Perceptual loss on the reconstruction, adversary on it and on samples; trains the discriminator too."""
         cfg = self.cfg
-        if self.perceptual is None:
-            self.perceptual = STLPIPS("alex").to(self.device)
-        with torch.autocast(self.device, dtype=torch.bfloat16):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
             sampled = self.network(self.network.sample_prior(cfg.prior_batch, rng).to(self.device))
             fake = torch.cat((drawn, sampled))
             self.discriminator.requires_grad_(True)
@@ -125,7 +141,7 @@ class Training:
         loss_d.backward()
         self.optimizer_d.step()
         self.discriminator.requires_grad_(False)
-        with torch.autocast(self.device, dtype=torch.bfloat16):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
             verdict = self.discriminator(fake)
             redrawn = generator_loss([head[: len(x)] for head in verdict])
             samples = generator_loss([head[len(x) :] for head in verdict])
@@ -148,7 +164,7 @@ def validation_scores(training: Training, images: Tensor) -> dict[str, float]:
     ssim, mse = [], []
     for part in images.split(16):
         x = to_x(part.to(training.device))
-        with torch.autocast(training.device, dtype=torch.bfloat16):
+        with torch.autocast(training.device.type, dtype=torch.bfloat16):
             drawn = training.average(training.encoder_average(x)).clamp(-1, 1)
         ssim.append(1 - training.ssim(drawn, x))
         mse.append(training.mse(drawn, x))
@@ -158,31 +174,51 @@ def validation_scores(training: Training, images: Tensor) -> dict[str, float]:
 
 @torch.no_grad()
 def save_grid(training: Training, images: Tensor, path: Path) -> None:
-    """Three rows of eight: faces, redrawn faces, samples from the prior."""
+    """Three rows of up to eight: faces, redrawn faces, samples from the prior."""
     x = to_x(images[:8].to(training.device))
-    z = training.network.sample_prior(8, torch.Generator().manual_seed(1)).to(training.device)
+    z = training.network.sample_prior(len(x), torch.Generator().manual_seed(1)).to(training.device)
     rows = [x, training.average(training.encoder_average(x)), training.average(z)]
     grid = torch.cat([torch.cat(list(row.clamp(-1, 1)), dim=2) for row in rows], dim=1)
     pixels = ((grid + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
     Image.fromarray(pixels).save(path)
 
 
+def check(cfg: DictConfig) -> None:
+    """Raise ValueError for what would stop the training only after hours."""
+    missing = [f"train.{key}" for key in ("faces", "valid") if OmegaConf.is_missing(cfg, key)]
+    if missing:
+        raise ValueError(
+            f"{' and '.join(missing)} not set: give train.faces=[shard.tar,folder], 128 x 128 faces to train on, and "
+            "train.valid=folder, others to score on; "
+            'with make: make generator ARGS="train.faces=[shard.tar] train.valid=folder"'
+        )
+    for key in ("steps", "batch_size", "prior_batch", "perceptual_batch", "score_every", "card_faces"):
+        if not (is_whole(cfg[key]) and cfg[key] >= 1):
+            raise ValueError(f"train.{key} must be a whole number of at least 1, got {cfg[key]!r}")
+    if cfg.manifest and not Path(cfg.manifest).is_file():
+        raise ValueError(f"train.manifest={cfg.manifest} is no file; give a CSV with celeba_id and identity, or null")
+
+
 def prepare(cfg: DictConfig, out: Path, images: Tensor) -> Training:
-    """Build a fresh run or resume from the last checkpoint."""
+    """Build a fresh run or resume from the last checkpoint; writes the first milestone, the linear generator."""
     checkpoint, saved = out / "checkpoint.pt", out / "components.pt"
     if not saved.exists():
         print("fitting principal components", flush=True)
-        torch.save(principal_components(images, 512, 64, cfg.seed), saved)
+        store(principal_components(images, LATENT_DIM, 64, cfg.seed), saved)
     training = Training(cfg, torch.load(saved, weights_only=True))
+    save(training.average, out / "pca.safetensors")
     if checkpoint.exists():
         training.load(torch.load(checkpoint, weights_only=True))
         print(f"resuming at step {training.step}", flush=True)
+    else:
+        (out / "reconstruction.safetensors").unlink(missing_ok=True)  # another run's
     return training
 
 
-def save_checkpoint(training: Training, path: Path) -> None:
+def store(content: object, path: Path) -> None:
+    """Write a file for torch.load, which never exists half-written."""
     partial = path.with_suffix(".partial")
-    torch.save(training.state(), partial)
+    torch.save(content, partial)
     partial.replace(path)
 
 
@@ -209,14 +245,21 @@ def log_row(path: Path, row: dict[str, float]) -> None:
 
 def train(cfg: DictConfig) -> Path:
     """Train to `cfg.steps`, scoring, logging and checkpointing on the way; returns the weights' file."""
-    out = Path(cfg.out)
-    out.mkdir(parents=True, exist_ok=True)
+    check(cfg)
+    if isinstance(cfg.faces, str):
+        cfg.faces = [cfg.faces]
     names, images = load_corpus(list(cfg.faces))
     valid_names, valid = load_corpus([cfg.valid])
+    out = Path(cfg.out)
+    out.mkdir(parents=True, exist_ok=True)
     training = prepare(cfg, out, images)
     bar = tqdm(total=cfg.steps, initial=training.step, unit="step", mininterval=10)
     began = time.perf_counter() - training.seconds
+    reconstruction = out / "reconstruction.safetensors"
     while training.step < cfg.steps:
+        # Only at that very step: a run resumed after it, or prolonged, is no longer what the adversary met.
+        if training.step == training.joins_at and not reconstruction.exists():
+            save(training.average, reconstruction)
         chosen, flips = batch_at(len(images), cfg.batch_size, training.step, cfg.seed)
         batch = images[chosen]
         batch = torch.where(flips.view(-1, 1, 1, 1), batch.flip(-1), batch)
@@ -227,7 +270,7 @@ def train(cfg: DictConfig) -> Path:
             scores = validation_scores(training, valid)
             log_row(out / "log.csv", {"step": training.step, "seconds": training.seconds} | terms | scores)
             save_grid(training, valid, out / "grid.png")
-            save_checkpoint(training, out / "checkpoint.pt")
+            store(training.state(), out / "checkpoint.pt")
             bar.set_postfix(scores)
     bar.close()
     weights = publish(cfg, training.average, (names, images), (valid_names, valid), training.seconds)
@@ -237,8 +280,9 @@ def train(cfg: DictConfig) -> Path:
 
 @hydra.main(config_path=str(config_dir()), config_name="train", version_base="1.3")
 def main(cfg: DictConfig) -> None:
-    """Command line."""
-    train(cfg.train)
+    """Command line; a user's mistake prints one line and exits with 2."""
+    with plain_errors():
+        train(cfg.train)
 
 
 if __name__ == "__main__":

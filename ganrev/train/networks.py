@@ -20,7 +20,13 @@ def principal_components(images: Tensor, num_components: int, side: int, seed: i
         num_components: K.
         side: pictures are averaged down to this side first, so D = 3 * side * side.
         seed: of the randomised decomposition.
+
+    Raises:
+        ValueError: there are so few faces that they have no K components.
     """
+    fewest = num_components // 2 + 1  # N faces and their mirror images, less the mean, span 2 N - 1 directions
+    if len(images) < fewest:
+        raise ValueError(f"{num_components} principal components need at least {fewest} faces, got {len(images)}")
     rows = torch.cat([F.interpolate(to_x(part), size=side, mode="area") for part in images.split(512)])
     rows = torch.cat((rows, rows.flip(-1))).flatten(1)
     mean = rows.mean(0)

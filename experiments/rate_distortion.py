@@ -1,0 +1,104 @@
+"""`python -m experiments.rate_distortion`: bytes against PSNR, SSIM and ST-LPIPS, curve beside curve."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from experiments import composition, drawing
+from experiments.recode import recode
+from ganrev.errors import plain_errors
+from ganrev.metrics import mean_and_interval
+from ganrev.runner import load_rows, run
+
+MEASURES = ("psnr", "ssim", "stlpips")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of the figure.
+
+    Args:
+        label: its name.
+        points: overrides of each point.
+        reversal: overrides of the one run, with quant=none, whose latents serve all points; empty where each point is
+            a run of its own.
+    """
+
+    label: str
+    points: list[list[str]]
+    reversal: list[str]
+
+
+def read_curves(experiment: dict[str, Any]) -> list[Curve]:
+    """Return the curves of an experiment's YAML; ValueError where one is not label, points and perhaps reversal."""
+    curves = []
+    for number, content in enumerate(experiment["curves"], start=1):
+        if not isinstance(content, dict) or not {"label", "points"} <= set(content) <= {"label", "points", "reversal"}:
+            raise ValueError(f"curve {number}: expected label, points and, optionally, reversal, got {content}")
+        where = f"curve {content['label']!r}"
+        points = [composition.check_overrides(point, where) for point in content["points"]]
+        reversal = composition.check_overrides(content.get("reversal", []), where)
+        curves.append(Curve(content["label"], points, reversal))
+    return curves
+
+
+def measure(curve: Curve, user: Sequence[str]) -> pd.DataFrame:
+    """Return one line a point: means over pictures and half widths of their 95 % intervals."""
+    lines = []
+    folder = _run(curve.reversal, user) if curve.reversal else None
+    for number, point in enumerate(curve.points, start=1):
+        print(f"{curve.label}, point {number} of {len(curve.points)}: {' '.join(point)}", flush=True)
+        rows = recode(folder, point) if folder else load_rows(_run(point, user))
+        line = {"curve": curve.label, "point": " ".join(point), "num_images": len(rows)}
+        for key in ("num_bytes", *(key for key in MEASURES if key in rows)):
+            line[key], line[f"{key}_ci95"] = mean_and_interval(rows[key].tolist())
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _run(overrides: list[str], user: Sequence[str]) -> Path:
+    return run(composition.compose_config([*overrides, *composition.applicable(overrides, user)]))
+
+
+def to_markdown(frame: pd.DataFrame, title: str) -> str:
+    """Return the table in Markdown."""
+    shown = [key for key in MEASURES if key in frame]
+    lines = [
+        f"**{title}**",
+        "",
+        f"| curve | n | bytes | {' | '.join(shown)} |",
+        "| --- |" + " ---: |" * (2 + len(shown)),
+    ]
+    for _, row in frame.iterrows():
+        values = [f"{row[key]:.{2 if key == 'psnr' else 3}f} ±{row[f'{key}_ci95']:.3f}" for key in shown]
+        lines.append(f"| {row['curve']} | {row['num_images']} | {row['num_bytes']:.1f} | {' | '.join(values)} |")
+    return "\n".join(lines) + "\n\nWhole files; means, ± half the width of the 95 % confidence interval.\n"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure the curves, print them, and write CSV, Markdown and a figure; a user's mistake prints one line."""
+    parser = composition.make_parser("rate_distortion", __doc__.split(": ", 1)[1], "results/tables")
+    name, arguments = composition.read_command_line(parser, argv, "rd")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    with plain_errors():
+        experiment = composition.load_experiment(name, "curves")
+        curves = read_curves(experiment)
+        for curve in curves:  # all of them first: a mistake shows before hours of work
+            for overrides in [curve.reversal] if curve.reversal else curve.points:
+                composition.compose_config([*overrides, *composition.applicable(overrides, arguments.overrides)])
+        frame = pd.concat([measure(curve, arguments.overrides) for curve in curves], ignore_index=True)
+        arguments.results.mkdir(parents=True, exist_ok=True)
+        text = to_markdown(frame, experiment.get("title", name))
+        paths = [arguments.results / f"{experiment['name']}{suffix}" for suffix in (".csv", ".md", ".png")]
+        frame.to_csv(paths[0], index=False)
+        paths[1].write_text(text, encoding="utf-8")
+        drawing.draw_curves(frame, [key for key in MEASURES if key in frame], paths[2])
+        print("\n" + text + "\n" + "\n".join(map(str, paths)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""`python -m ganrev.train.latents --faces faces.tar`: how widely each latent spreads, and how much it shows.
+
+Both are measured on training faces and lie beside the weights: the range coder's prior and the steps of
+`quant=scaled` are made of them.
+"""
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ganrev.device import Device
+from ganrev.entropy import Store
+from ganrev.errors import plain_errors
+from ganrev.gan import GanCodec
+from ganrev.generator.base import Generator
+from ganrev.generator.embedded import load, save_latents
+from ganrev.losses import SSIM
+from ganrev.paths import weights_dir
+from ganrev.pixels import to_images, to_x
+from ganrev.quantise import Quantiser
+from ganrev.reversal import Reversal
+from ganrev.train.corpus import deblur, load_corpus
+
+_NUDGE = 0.3  # of a latent, in units of z: far above rounding, small against a face's own spread
+_DEBLUR = 0.85  # the faces that are compressed are as sharp as CelebA's own
+
+
+@torch.no_grad()
+def visibility(generator: Generator, loss: nn.Module, z: Tensor, batch_size: int = 16) -> Tensor:
+    """Return the loss's second derivative by each latent, averaged over faces, float32 [D].
+
+    Args:
+        generator: frozen, in float32.
+        loss: zero for equal pictures, so that what a nudge does to it is curvature alone.
+        z: latents of faces [N, D].
+    """
+    curvature = torch.zeros(z.shape[1])
+    for row in tqdm(z, desc="nudging latents", unit="face", leave=False):
+        face = generator(row[None])
+        for places in torch.arange(z.shape[1]).split(batch_size):
+            nudged = row.repeat(len(places), 1)
+            nudged[torch.arange(len(places)), places] += _NUDGE
+            curvature[places] += 2 * loss(generator(nudged), face.expand(len(places), -1, -1, -1)) / _NUDGE**2
+    return curvature / len(z)
+
+
+def measure(generator: Generator, faces: Tensor, num_nudged: int = 16) -> tuple[Tensor, Tensor]:
+    """Measure what `Generator.tell_latents` takes.
+
+    Args:
+        generator: frozen.
+        faces: uint8 [N, 3, S, S], trained on.
+        num_nudged: faces for the slower of the two measurements.
+
+    Returns:
+        Deviations [D]: of a Laplace law, sqrt(2) E|z|, over reversed faces. Steps [D]: 1 / sqrt(curvature of the
+        SSIM loss), so that equal multiples of them show equally.
+    """
+    codec = GanCodec(generator, SSIM(), Quantiser(None), Store(), Reversal(), Device("cpu"))
+    z = torch.cat([codec.latents(codec.encode(part)) for part in tqdm(faces.split(16), desc="reversing", leave=False)])
+    deviations = math.sqrt(2) * z.abs().mean(dim=0)
+    steps = visibility(generator, SSIM(), z[:num_nudged]).clamp_min(1e-8).rsqrt()
+    return deviations, steps
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and write the table; a user's mistake prints one line and exits with 2."""
+    parser = argparse.ArgumentParser(prog="python -m ganrev.train.latents", description=__doc__)
+    parser.add_argument("weights", nargs="?", type=Path, help="safetensors; none: the shipped ones")
+    parser.add_argument("--faces", nargs="+", required=True, help="tar shards or folders of training faces")
+    parser.add_argument("-n", type=int, default=64, help="faces to reverse (%(default)s)")
+    arguments = parser.parse_args(argv)
+    with plain_errors():
+        weights = arguments.weights or weights_dir() / "embedded.safetensors"
+        _, faces = load_corpus(arguments.faces)
+        chosen = faces[torch.randperm(len(faces), generator=torch.Generator().manual_seed(0))[: arguments.n]]
+        chosen = to_images(deblur(to_x(chosen), torch.full((len(chosen),), _DEBLUR)))
+        deviations, steps = measure(load(weights, unseen_scale=1.0), chosen)
+        print(
+            f"deviations {deviations.min():.3g} to {deviations.max():.3g}, steps {steps.min():.3g} to {steps.max():.3g}"
+        )
+        print(save_latents(deviations, steps, weights))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Automatic mode: a size is hit from below, a quality from above, and what was chosen is told."""
+
+import pytest
+import torch
+from hydra.utils import instantiate
+
+from ganrev import container
+from ganrev.auto import AutoCodec, parse_quality
+from ganrev.device import Device
+from ganrev.losses import L1, MSE
+from ganrev.metrics import distortion
+from tests.test_ratedistortion import drawn_images, told_generator
+from tests.tiny import OVERRIDES, compose_config, smooth_images
+
+
+def auto_codec(**changes):
+    arguments = {
+        "generator": told_generator(),
+        "losses": {"mse": MSE(), "l1": L1()},
+        "lrs": [0.1, 0.3],
+        "device": Device("cpu", "float32"),
+        "judge": "psnr",
+    }
+    return AutoCodec(**(arguments | changes))
+
+
+def test_a_size_is_hit_from_below_and_more_bytes_buy_more():
+    images = drawn_images(3)
+    scores = []
+    for target in (32, 36, 40):
+        codec = auto_codec(target_bytes=target)
+        choices = []
+        codec.on_choice = choices.extend
+        blobs = codec.encode(images)
+        assert all(len(blob) <= target for blob in blobs)
+        assert [choice.num_bytes for choice in choices] == [len(blob) for blob in blobs]
+        drawn = codec.decode(blobs)
+        psnr = [distortion(a, b)["psnr"] for a, b in zip(images, drawn, strict=True)]
+        assert [choice.quality for choice in choices] == pytest.approx(psnr, abs=0.05)
+        scores.append(sum(psnr))
+        assert {choice.loss for choice in choices} <= {"mse", "l1"}
+        assert {choice.lr for choice in choices} <= {0.1, 0.3}
+    assert scores[0] < scores[1] < scores[2]
+
+
+def test_more_bytes_than_latents_can_use_are_not_written():
+    codec, choices = auto_codec(target_bytes=2000), []
+    codec.on_choice = choices.extend
+    (blob,) = codec.encode(smooth_images(1))
+    assert len(blob) < 100
+    assert not choices[0].hit
+    assert "as near as it came" in str(choices[0])
+
+
+def test_a_quality_is_reached_in_fewer_bytes_where_less_is_asked():
+    images = drawn_images(2)
+    sizes = []
+    for wanted in (20, 28):
+        codec = auto_codec(target_bytes=None, quality=f"psnr:{wanted}")
+        blobs = codec.encode(images)
+        for image, drawn in zip(images, codec.decode(blobs), strict=True):
+            assert distortion(image, drawn)["psnr"] >= wanted - 0.05
+        sizes.append(sum(map(len, blobs)))
+    assert sizes[0] < sizes[1]
+
+
+def test_files_are_ordinary_ones_and_the_same_again():
+    images = smooth_images(2)
+    blobs = auto_codec(target_bytes=40).encode(images)
+    assert auto_codec(target_bytes=40).encode(images) == blobs
+    assert all(container.read(blob).scaled for blob in blobs)
+    codec = instantiate(compose_config(*OVERRIDES, "codec=gan").codec)
+    codec.generator.tell_latents(told_generator().latent_deviations, told_generator().latent_steps)
+    assert torch.equal(codec.decode(blobs), auto_codec(target_bytes=40).decode(blobs))
+
+
+def test_the_config_composes():
+    codec = instantiate(compose_config(*OVERRIDES, "codec=gan_auto", "codec.target_bytes=60").codec)
+    assert isinstance(codec, AutoCodec)
+    assert codec.encode(smooth_images(0)) == []
+
+
+@pytest.mark.parametrize(("text", "parsed"), [("ssim:0.72", ("ssim", 0.72)), ("psnr:25", ("psnr", 25.0))])
+def test_a_quality_is_parsed(text, parsed):
+    assert parse_quality(text) == parsed
+
+
+@pytest.mark.parametrize("text", ["", "0.72", "ssim", "ssim:", "ssim:1.2", "psnr:nan", "psnr:2", "vmaf:90", "ssim:x"])
+def test_another_quality_is_refused(text):
+    with pytest.raises(ValueError, match=r"quality must be like ssim:0.72"):
+        parse_quality(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({}, "give one of target_bytes"),
+        ({"target_bytes": 100, "quality": "psnr:25"}, "give one of target_bytes"),
+        ({"target_bytes": 10}, "target_bytes must be a whole number of at least 32, got 10"),
+        ({"target_bytes": "many"}, "target_bytes must be a whole number"),
+        ({"target_bytes": 100, "judge": "eye"}, "judge must be one of ssim, psnr, got 'eye'"),
+        ({"target_bytes": 100, "restarts": 0}, "restarts must be a whole number of at least 1"),
+        ({"target_bytes": 100, "lrs": []}, "at least one loss and positive learning rates"),
+        ({"target_bytes": 100, "lrs": [-1]}, "at least one loss and positive learning rates"),
+        ({"target_bytes": 100, "losses": {}}, "at least one loss and positive learning rates"),
+    ],
+)
+def test_bad_options_are_refused(options, match):
+    with pytest.raises(ValueError, match=match):
+        auto_codec(**options)

@@ -1,0 +1,121 @@
+"""Other quantisers for stored latents give the files of runs of their own; anything else is refused."""
+
+import pandas as pd
+import pytest
+
+from experiments import recode
+from ganrev import harness, metrics, runner
+from ganrev.decoding import decode_folder
+from ganrev.gan import GanCodec
+from ganrev.pixels import to_pillow
+from tests.tiny import OVERRIDES, compose_config, smooth_images
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_runs():
+    """Decode in this process and leave ST-LPIPS out: both are tested elsewhere, and take seconds a run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness, "decode_all", decode_folder)
+        patch.setattr(metrics, "stlpips", lambda images, decoded: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Run two pictures with the given overrides; returns the run's folder."""
+    folder = tmp_path_factory.mktemp("recode")
+    (folder / "pictures").mkdir()
+    for i, image in enumerate(smooth_images(2, 128)):
+        to_pillow(image).save(folder / "pictures" / f"face{i}.png")
+    common = [*OVERRIDES, "data=folder", f"data.root={folder / 'pictures'}", f"out={folder / 'runs'}"]
+    return lambda *overrides: runner.run(compose_config(*common, *overrides))
+
+
+@pytest.fixture(scope="module")
+def unrounded(run):
+    return run("quant=none")
+
+
+def fails(capsys, *arguments):
+    """Run the command, which must end with status 2 and one line; returns the line."""
+    with pytest.raises(SystemExit) as stopped:
+        recode.main([str(argument) for argument in arguments])
+    assert stopped.value.code == 2
+    complaint = capsys.readouterr().err.strip()
+    assert complaint.startswith("error: ")
+    assert len(complaint.splitlines()) == 1
+    return complaint
+
+
+def files(folder):
+    return {path.stem: path.read_bytes() for path in (folder / "blobs").iterdir()}
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["quant=extreme"],
+        ["quant=standard", "entropy=range"],
+        ["quant=extreme", "quant.step=0.5", "entropy=range", "entropy.model=prior"],
+        ["quant=extreme", "latent_scale=1", "entropy=lzma"],
+        ["quant=none", "entropy=zlib"],
+    ],
+)
+def test_a_recoded_file_is_the_file_of_a_run_of_its_own(overrides, run, unrounded, monkeypatch):
+    expected = run(*overrides)
+    decode, seen = GanCodec.decode, []
+    monkeypatch.setattr(GanCodec, "decode", lambda codec, blobs: (seen.append(blobs), decode(codec, blobs))[1])
+    frame = recode.recode(unrounded, overrides)
+    rows = runner.load_rows(expected)
+    assert dict(zip(frame["name"], seen[-1], strict=True)) == files(expected)
+    assert files(expected) != files(unrounded)
+    assert frame["name"].tolist() == ["face0", "face1"]
+    for key in ("num_bytes", "paper_bytes", "psnr", "mse", "ssim"):
+        assert frame[key].tolist() == pytest.approx(rows[key].tolist(), rel=1e-9)
+
+
+def test_the_runs_own_scale_stays_where_none_is_given(run):
+    frame = recode.recode(run("quant=none", "latent_scale=2"), ["quant=extreme"])
+    expected = runner.load_rows(run("quant=extreme", "latent_scale=2"))
+    assert frame["num_bytes"].tolist() == expected["num_bytes"].tolist()
+    assert frame["ssim"].tolist() == pytest.approx(expected["ssim"].tolist())
+    assert frame["ssim"].tolist() != pytest.approx(recode.recode(run("quant=none"), ["quant=extreme"])["ssim"].tolist())
+
+
+def test_the_command_prints_means_and_writes_rows(unrounded, tmp_path, capsys):
+    before = {path: path.read_bytes() for path in unrounded.rglob("*") if path.is_file()}
+    recode.main([str(unrounded), "quant=extreme", "-o", str(tmp_path / "rows.csv"), "entropy=range"])
+    printed = capsys.readouterr().out
+    frame = pd.read_csv(tmp_path / "rows.csv")
+    assert frame["name"].tolist() == ["face0", "face1"]
+    assert printed.startswith(f"2 pictures of {unrounded.name}, quant=extreme entropy=range\n")
+    assert f"ssim         {frame['ssim'].mean():.4f} ± " in printed
+    assert f"from {frame['num_bytes'].min():.4f} to {frame['num_bytes'].max():.4f}" in printed
+    assert "stlpips" not in printed
+    assert {path: path.read_bytes() for path in unrounded.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("overrides", [["quant=standard"], ["codec=jpeg", "codec.quality=10"]])
+def test_a_run_without_unrounded_latents_is_refused(overrides, run, capsys):
+    assert "takes a run of codec=gan with quant=none" in fails(capsys, run(*overrides), "quant=extreme")
+
+
+@pytest.mark.parametrize("override", ["loss=ssim", "reversal.steps=30", "data.limit=1", "seed=1"])
+def test_what_is_beyond_rounding_and_coding_is_refused(override, unrounded, capsys):
+    assert fails(capsys, unrounded, "quant=extreme", override).endswith(f"latent_scale, not {override}")
+
+
+def test_a_back_end_that_takes_no_floats_is_refused(unrounded, capsys):
+    assert "entropy=range codes integer symbols" in fails(capsys, unrounded, "quant=none", "entropy=range")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path, capsys):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        assert f"{folder} is no finished run" in fails(capsys, folder, "quant=extreme")
+
+
+def test_pictures_that_have_changed_are_refused(run, tmp_path, capsys):
+    to_pillow(smooth_images(1, 128, seed=1)[0]).save(tmp_path / "face.png")
+    folder = run("quant=none", f"data.root={tmp_path}")
+    to_pillow(smooth_images(1, 128, seed=2)[0]).save(tmp_path / "face.png")
+    assert "no longer the same; repeat the run" in fails(capsys, folder, "quant=extreme")

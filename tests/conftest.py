@@ -2,6 +2,8 @@
 
 import os
 
+os.environ["TQDM_DISABLE"] = "1"  # before tqdm is imported: what a command prints is compared
+
 import pytest
 
 from ganrev.data.celeba import CelebaSample

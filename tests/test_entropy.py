@@ -136,14 +136,14 @@ def test_range_coding_takes_symbols_and_refuses_floats(coder):
 @pytest.mark.parametrize("model", ["prior", "fitted"])
 @settings(deadline=None, max_examples=30)  # the machine may be busy
 @given(symbols=vectors(-300, 300), code=st.integers(-32, 64))
-def test_what_is_priced_is_what_the_file_takes(model, symbols, code):
+def test_a_file_takes_no_more_than_its_price(model, symbols, code):
     coder, codes = Range(model), np.full(len(symbols), code)
     largest = int(np.abs(symbols).max())
     used = coder.codes(symbols, codes)
     bits = sum(code_lengths(int(k), largest)[s + largest] for k, s in zip(used, symbols, strict=True))
     length = len(coder.encode(symbols, codes)) - (model == "fitted")
-    # The coder rounds the rarest symbols' frequencies up a little, and a number in the last interval may end early.
-    assert 0.98 * bits / 8 - 1 <= length <= bits / 8 + 1.5
+    # It may take far less: the number that stands for many zeros lies in the middle, and may end after a byte.
+    assert length <= bits / 8 + 1.5
 
 
 def test_fitted_tables_are_as_wide_as_the_symbols():

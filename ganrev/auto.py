@@ -194,7 +194,7 @@ class AutoCodec:
             start, lrs, picture, lane = start[kept], lrs[kept], picture[kept], lane[kept]
             moved, optimizer = _keep(optimizer, moved, kept)
         bar.close()
-        return (start + lrs * moved.detach()), lane.tolist()
+        return (start + lrs * moved.detach()).cpu(), lane.tolist()
 
     def _lane_losses(self, x: Tensor, targets: Tensor, lane: Tensor) -> Tensor:
         """Return the loss of each lane's own kind, [L]."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ganrev.gan import GanCodec
-from ganrev.quantise import stored_step
+from ganrev.quantise import dequantise, stored_step
 from ganrev.ratedistortion import Effort
 from ganrev.reversal import lane_rng
 
@@ -32,7 +32,7 @@ class File:
     symbols: Tensor | None = None
     blob: bytes = b""
     distortion: float = math.inf
-    fits: bool = False
+    rank: tuple[bool, float] = (True, math.inf)  # whether it misses the target, and what then is to be small
     hit: bool = False
 
     def move(self, dearer: bool, guess: float) -> None:
@@ -74,34 +74,37 @@ class Fit:
         for _ in range(_TOUCHES):
             if all(file.hit for file in self.files):
                 break
-            scaled = torch.stack([file.symbols * file.step for file in self.files])
-            z = scaled.to(self.z.device) * self.codec.generator.latent_steps.to(self.z.device)
-            self._try(z, [file.step for file in self.files], _TOUCH_UP)
+            steps = [file.step for file in self.files]
+            symbols = torch.stack([file.symbols for file in self.files])
+            self._try(dequantise(symbols, self.codec.steps_in_z(torch.tensor(steps))), steps, _TOUCH_UP)
         return self.files
 
     def _try(self, z: Tensor, steps: list[float], effort: Effort) -> None:
         """Search for symbols of each picture at its price, and learn from what they take and give."""
-        prices = torch.tensor([file.lmbda for file in self.files])
-        symbols = self.codec.weigh(z, self.images, self.rngs, torch.tensor(steps), prices, effort).cpu()
-        distortions = self.codec.distortions(symbols, self.images, torch.tensor(steps)).tolist()
+        prices, stored = torch.tensor([file.lmbda for file in self.files]), torch.tensor(steps)
+        symbols = self.codec.weigh(z, self.images, self.rngs, stored, prices, effort)
+        drawn_from = dequantise(symbols, self.codec.steps_in_z(stored))
+        distortions = self.codec.distortions(drawn_from, self.images).tolist()
         for file, row, step, distortion in zip(self.files, symbols, steps, distortions, strict=True):
             if not file.hit:
                 self._learn(file, row, step, distortion)
 
     def _learn(self, file: File, symbols: Tensor, step: float, distortion: float) -> None:
+        """Keep what was found if it is better, and set the picture's next price.
+
+        A file that misses the target is the better the nearer it comes; one that does not, the less it distorts at
+        the size asked for, or the less it takes at the quality asked for.
+        """
         blob = self.codec.write(symbols.numpy(), step)
         if self.target_bytes is not None:
-            ratio = len(blob) / self.target_bytes
-            fits, hit, better = ratio <= 1, _NEAR <= ratio <= 1, distortion < file.distortion
-            file_smaller = len(blob) < len(file.blob)
-            guess, dearer = file.lmbda * ratio ** (1 / _SHRINKS), ratio > 1
+            ratio, near = len(blob) / self.target_bytes, _NEAR
+            rank = (ratio > 1, len(blob) if ratio > 1 else distortion)
+            dearer, guess = ratio > 1, file.lmbda * ratio ** (1 / _SHRINKS)
         else:
-            ratio = distortion / self.limit
-            fits, hit, better = ratio <= 1, _CLOSE <= ratio <= 1, len(blob) < len(file.blob)
-            file_smaller = distortion < file.distortion
-            guess, dearer = file.lmbda * ratio ** (-1 / _WORSENS), ratio <= 1
-        # Before anything fits, what comes nearest is kept.
-        if not file.blob or (fits and (better or not file.fits)) or (not fits and not file.fits and file_smaller):
-            file.symbols, file.step, file.blob = symbols, step, blob
-            file.distortion, file.fits, file.hit = distortion, fits, hit
+            ratio, near = distortion / self.limit, _CLOSE
+            rank = (ratio > 1, distortion if ratio > 1 else len(blob))
+            dearer, guess = ratio <= 1, file.lmbda * ratio ** (-1 / _WORSENS)
+        if rank < file.rank:
+            file.symbols, file.step, file.blob, file.distortion = symbols, step, blob, distortion
+            file.rank, file.hit = rank, near <= ratio <= 1
         file.move(dearer, guess)

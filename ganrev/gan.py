@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,27 +17,7 @@ from ganrev.quantise import SYMBOL_LIMIT, Quantiser, dequantise, quantise
 from ganrev.rangecoder import scale_codes
 from ganrev.ratedistortion import Effort
 from ganrev.reversal import Reversal, Reversed, lane_rng, reverse
-
-NUM_SNAPSHOTS = 13
-
-
-@dataclass(frozen=True)
-class Trace:
-    """What one call of `encode` leaves for figures and summaries.
-
-    Attributes:
-        losses: float32 [N, R, steps], the loss before each step of each restart.
-        diverged: bool [N, R].
-        chosen: int64 [N], the restart that was kept.
-        snapshot_steps: int64 [S], steps of the snapshots; the last is after the last step.
-        snapshots: float32 [N, R, S, D], latents at those steps.
-    """
-
-    losses: Tensor
-    diverged: Tensor
-    chosen: Tensor
-    snapshot_steps: Tensor
-    snapshots: Tensor
+from ganrev.trace import Recorder, Trace
 
 
 class GanCodec:
@@ -125,19 +104,19 @@ class GanCodec:
         restarts = self.reversal.restarts
         lane_images = images.repeat_interleave(restarts, dim=0)
         rngs = [lane_rng(self.seed, image, i % restarts) for i, image in enumerate(lane_images)]
-        recorder = _Recorder(self.reversal.steps)
+        recorder = Recorder(self.reversal.steps)
         found = self._reverse(lane_images, rngs, recorder)
-        symbols, costs = self._symbols(found.z, lane_images, rngs)
+        symbols, costs = self._symbols(found.z.cpu(), lane_images, rngs)
         chosen = costs.view(-1, restarts).argmin(dim=1)
         if self.on_trace:
             self.on_trace(recorder.trace(found, chosen, restarts))
         kept = symbols.view(len(images), restarts, -1)[torch.arange(len(images)), chosen]
-        return [self.write(row, self.step) for row in kept.cpu().numpy()]
+        return [self.write(row, self.step) for row in kept.numpy()]
 
     def recode(self, z: Tensor, images: Tensor) -> list[bytes]:
         """Quantise and code latents [N, D] that were found before for uint8 pictures [N, 3, S, S]: N `.gr` files."""
         symbols, _ = self._symbols(z, images, [lane_rng(self.seed, image, 0) for image in images])
-        return [self.write(row, self.step) for row in symbols.cpu().numpy()]
+        return [self.write(row, self.step) for row in symbols.numpy()]
 
     def latents(self, blobs: list[bytes]) -> Tensor:
         """Return the dequantised latents of `.gr` files, float32 [N, D]; raises what `decode` does."""
@@ -153,46 +132,50 @@ class GanCodec:
         """
         return self._draw(self.latents(blobs))
 
-    def _reverse(self, images: Tensor, rngs: list[torch.Generator], recorder: "_Recorder") -> Reversed:
+    def _reverse(self, images: Tensor, rngs: list[torch.Generator], recorder: Recorder) -> Reversed:
         """Reverse all lanes, as many at a time as the device likes, in equal parts."""
-        parts = -(-len(images) // self.device.lanes)
-        results, begin = [], 0
-        for part in images.chunk(parts):
-            targets = to_x(part.to(self.device.torch_device))
-            label = f"reversing {begin + 1}-{begin + len(part)} of {len(images)} lanes"
+        results = []
+        for lanes in self._parts(len(images)):
             recorder.start_part()
             result = reverse(
                 self.fast_generator,
                 self.loss,
-                targets.contiguous(memory_format=torch.channels_last),
-                rngs[begin : begin + len(part)],
+                self._targets(images[lanes]),
+                [rngs[lane] for lane in lanes],
                 self.reversal,
                 recorder,
-                label,
+                f"reversing {lanes[0] + 1}-{lanes[-1] + 1} of {len(images)} lanes",
             )
             results.append(result)
-            begin += len(part)
         fields = ("z", "losses", "diverged")
         return Reversed(*(torch.cat([getattr(r, field) for r in results]) for field in fields))
+
+    def _parts(self, num_lanes: int) -> list[list[int]]:
+        """Return the lanes in equal parts, of as many at a time as the device likes."""
+        return [part.tolist() for part in torch.arange(num_lanes).chunk(-(-num_lanes // self.device.lanes))]
+
+    def _targets(self, images: Tensor) -> Tensor:
+        return to_x(images.to(self.device.torch_device)).contiguous(memory_format=torch.channels_last)
 
     def _symbols(self, z: Tensor, images: Tensor, rngs: list[torch.Generator]) -> tuple[Tensor, Tensor]:
         """Return the symbols of each lane, int32 [L, D], and what chooses among restarts, float32 [L].
 
         Symbols that were searched for stand beside plainly rounded ones, and the better are kept.
         """
-        plain = quantise(z, self._steps(self.step, self.scaled))
+        in_z = self.steps_in_z(self.step, self.scaled)
+        plain = quantise(z, in_z)
         if self.effort is None:
             alone = self.reversal.restarts == 1  # nothing to choose from
-            return plain, torch.zeros(len(z)) if alone else self.distortions(plain, images, self.step)
+            return plain, torch.zeros(len(z)) if alone else self.distortions(dequantise(plain, in_z), images)
         steps, prices = torch.full((len(z),), self.step), torch.full((len(z),), self.lmbda)
         pair = (plain, self.weigh(z, images, rngs, steps, prices, self.effort))
-        costs = [self.distortions(s, images, steps) + prices * self.num_bytes(s, steps) for s in pair]
+        costs = [self.distortions(dequantise(s, in_z), images) + prices * self.num_bytes(s, steps) for s in pair]
         return torch.where((costs[1] <= costs[0])[:, None], pair[1], plain), torch.minimum(*costs)
 
     def weigh(
         self, z: Tensor, images: Tensor, rngs: list[torch.Generator], steps: Tensor, lmbda: Tensor, effort: Effort
     ) -> Tensor:
-        """Search for symbols of low D + lambda R from latents that were found before.
+        """Search for symbols of low D + lambda R from latents that were found before; all tensors on the CPU.
 
         Args:
             z: float32 [L, D].
@@ -205,38 +188,38 @@ class GanCodec:
         Returns:
             int32 [L, D].
         """
-        results = []
-        for lanes in torch.arange(len(images)).chunk(-(-len(images) // self.device.lanes)):
+        results, device = [], self.device.torch_device
+        for lanes in self._parts(len(images)):
             problem = ratedistortion.Problem(
                 self.fast_generator,
                 self.loss,
-                to_x(images[lanes].to(z.device)).contiguous(memory_format=torch.channels_last),
-                (steps[lanes, None] * self.generator.latent_steps).to(z.device),
-                lmbda[lanes].to(z.device),
+                self._targets(images[lanes]),
+                self.steps_in_z(steps[lanes]).to(device),
+                lmbda[lanes].to(device),
                 lambda symbols, steps=steps[lanes]: self._codes(symbols, steps),
             )
-            results.append(ratedistortion.search(problem, z[lanes], effort, [rngs[lane] for lane in lanes.tolist()]))
+            streams = [rngs[lane] for lane in lanes]
+            results.append(ratedistortion.search(problem, z[lanes].to(device), effort, streams).cpu())
         return torch.cat(results)
 
     def num_bytes(self, symbols: Tensor, steps: Tensor) -> Tensor:
         """Return the ideal size of each lane's payload, float32 [L], in bytes, from symbols [L, D] and steps [L]."""
         rates = ratedistortion.Rates(self._codes(symbols, steps), int(symbols.abs().max()), symbols.device)
-        return rates.num_bytes(symbols).cpu()
+        return rates.num_bytes(symbols)
 
     def _codes(self, symbols: Tensor, steps: Tensor) -> np.ndarray:
         """Return the scale code under which each symbol of int32 [L, D] would be coded, int64 [L, D]."""
         pairs = zip(symbols.cpu().numpy(), steps.tolist(), strict=True)
         return np.stack([self.entropy.codes(row, self._scales(step, True)) for row, step in pairs])
 
-    def distortions(self, symbols: Tensor, images: Tensor, steps: float | Tensor) -> Tensor:
-        """Return each lane's loss of the picture that the decoder will draw, float32 [L]; infinite where it is none."""
-        if isinstance(steps, Tensor):
-            z = dequantise(symbols, (steps[:, None] * self.generator.latent_steps).to(symbols.device))
-        else:
-            z = dequantise(symbols, self._steps(steps, self.scaled))
+    @torch.no_grad()
+    def distortions(self, z: Tensor, images: Tensor) -> Tensor:
+        """Return the loss of each picture that the decoder will draw from latents [L, D], float32 [L] on the CPU.
+
+        It is infinite where the picture is none.
+        """
         pairs = zip(to_x(self._draw(z)).split(16), to_x(images).split(16), strict=True)
-        with torch.no_grad():
-            losses = [self.loss(x.to(self.device.torch_device), t.to(self.device.torch_device)) for x, t in pairs]
+        losses = [self.loss(*(x.to(self.device.torch_device) for x in pair)) for pair in pairs]
         return torch.cat(losses).nan_to_num(float("inf")).cpu()
 
     @torch.no_grad()
@@ -245,15 +228,24 @@ class GanCodec:
         parts = [to_images(self.generator(part.to(self.device.torch_device))).cpu() for part in z.split(16)]
         return torch.cat(parts)
 
-    def _steps(self, step: float, scaled: bool) -> float | Tensor:
-        """Return the step of all latents, or float32 [D] of each; the number 0 for float32 latents."""
-        return step * self.generator.latent_steps if scaled else step
+    def steps_in_z(self, step: float | Tensor, scaled: bool = True) -> float | Tensor:
+        """Return what a symbol of each latent is worth in units of z, from the step that a file stores.
+
+        Args:
+            step: of a file, or of each lane [L].
+            scaled: whether it multiplies each latent's own.
+
+        Returns:
+            float32 [D], or [L, D] for lanes; the step itself where it is that of all latents.
+        """
+        return torch.as_tensor(step)[..., None] * self.generator.latent_steps if scaled else step
 
     def _scales(self, step: float, scaled: bool) -> np.ndarray:
         """Return how widely each symbol spreads, as the range coder's scale codes, int64 [D]."""
         deviations = self.generator.latent_deviations.numpy()
-        steps = self._steps(step, scaled)
-        return scale_codes(deviations, steps.numpy() if scaled else np.full_like(deviations, steps or 1))
+        return scale_codes(
+            deviations, np.broadcast_to(np.float32(self.steps_in_z(step or 1, scaled)), deviations.shape)
+        )
 
     def write(self, symbols: np.ndarray, step: float) -> bytes:
         """Return the `.gr` file of int32 symbols [D] (float32 latents where step is 0)."""
@@ -269,31 +261,4 @@ class GanCodec:
             raise container.CorruptFileError(str(error)) from error
         if (symbols.dtype == np.float32) != (content.step == 0):
             raise container.CorruptFileError("the .gr file's step and its symbols contradict each other")
-        return dequantise(torch.from_numpy(symbols), self._steps(content.step, content.scaled))
-
-
-class _Recorder:
-    """Keeps the latents of a few steps, spaced evenly in the logarithm."""
-
-    def __init__(self, steps: int) -> None:
-        spaced = np.geomspace(1, steps, NUM_SNAPSHOTS - 1).round().astype(int)
-        self.steps = sorted({0, *spaced.tolist()})
-        self.parts: list[list[Tensor]] = []
-
-    def start_part(self) -> None:
-        self.parts.append([])
-
-    def __call__(self, step: int, z: Tensor) -> None:
-        if step in self.steps:
-            self.parts[-1].append(z.cpu().clone())
-
-    def trace(self, found: Reversed, chosen: Tensor, restarts: int) -> Trace:
-        snapshots = torch.cat([torch.stack(part, dim=1) for part in self.parts])
-        lanes, num_snapshots, dim = snapshots.shape
-        return Trace(
-            losses=found.losses.view(-1, restarts, found.losses.shape[-1]),
-            diverged=found.diverged.view(-1, restarts),
-            chosen=chosen.cpu(),
-            snapshot_steps=torch.tensor(self.steps),
-            snapshots=snapshots.view(lanes // restarts, restarts, num_snapshots, dim),
-        )
+        return dequantise(torch.from_numpy(symbols), self.steps_in_z(content.step, content.scaled))

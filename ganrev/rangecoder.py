@@ -104,9 +104,12 @@ def shifted(codes: np.ndarray, offset: int) -> np.ndarray:
 
 
 def best_offset(symbols: np.ndarray, codes: np.ndarray) -> int:
-    """Return what to add to all scale codes so that int32 symbols [D] take the fewest bits, -128 to 127."""
-    largest = int(np.abs(symbols).max(initial=1))
-    index = symbols + largest
+    """Return what to add to all scale codes so that int32 symbols [D] take the fewest bits, -128 to 127.
+
+    Symbols beyond 2048, as of a lane that diverged, are priced like it: tables up to 32767 would fill the memory.
+    """
+    largest = min(int(np.abs(symbols).max(initial=1)), 2048)
+    index = symbols.clip(-largest, largest) + largest
 
     def bits(offset: int) -> float:
         kinds, place = np.unique(shifted(codes, offset), return_inverse=True)
@@ -120,7 +123,7 @@ def best_offset(symbols: np.ndarray, codes: np.ndarray) -> int:
     return best
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def _lengths(kinds: tuple[int, ...], largest: int) -> np.ndarray:
     return np.stack([code_lengths(kind, largest) for kind in kinds])
 
@@ -180,6 +183,8 @@ def encode_counted(symbols: np.ndarray, adaptive: bool) -> bytes:
     """Code int32 symbols [D] from -M to M, after M itself, all equally likely or counted as the file goes."""
     largest = int(np.abs(symbols).max(initial=0))
     head = bytes([largest]) if largest < 255 else b"\xff" + largest.to_bytes(2, "big")
+    if largest == 0:
+        return head  # zeros alone, an alphabet that constriction refuses
     encoder = constriction.stream.queue.RangeEncoder()
     counter = Counter(largest, adaptive)
     for index in (symbols + largest).tolist():
@@ -195,6 +200,8 @@ def decode_counted(payload: bytes, num_symbols: int, adaptive: bool) -> np.ndarr
     if len(payload) < width:
         raise ValueError("payload ends before it says how large its symbols are")
     largest = int.from_bytes(payload[1:3], "big") if width == 3 else payload[0]
+    if largest == 0:
+        return np.zeros(num_symbols, dtype=np.int32)
     return _decode_counted(start_decoder(payload[width:]), largest, num_symbols, adaptive)
 
 

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from ganrev import entropy
+from ganrev import container, entropy
+from ganrev.container import Container
 from ganrev.entropy import Bzip2, Lzma, Range, Store, Zlib, Zstd, by_code, pack
 from ganrev.paths import config_dir
-from ganrev.rangecoder import code_lengths
+from ganrev.rangecoder import code_lengths, scale_codes
 from tests.tiny import compose_config
 
 STREAMS = [Bzip2(), Zlib(), Lzma(), Zstd()]
@@ -154,6 +155,60 @@ def test_fitted_tables_are_as_wide_as_the_symbols():
         fitted, prior = (len(Range(model).encode(symbols, codes)) for model in ("fitted", "prior"))
         assert fitted <= prior + 1
         assert factor == 1 or fitted < 0.8 * prior
+
+
+def laplacian(deviation):
+    """Return 512 symbols as latents give them, of unequal deviations around the one given, and their scale codes."""
+    rng = np.random.default_rng(0)
+    deviations = deviation * 2.0 ** rng.uniform(-1, 1, 512)
+    symbols = np.rint(rng.laplace(scale=deviations / np.sqrt(2))).astype(np.int32)
+    return symbols, scale_codes(deviations.astype(np.float32), np.ones(512, np.float32))
+
+
+def ideal_bytes(coder, symbols, codes):
+    """Return the code length of symbols under a model, by its definition."""
+    largest = int(np.abs(symbols).max())
+    if coder.model in ("prior", "fitted"):
+        used = coder.codes(symbols, codes)
+        return sum(code_lengths(int(k), largest)[s + largest] for k, s in zip(used, symbols, strict=True)) / 8
+    counts, bits = np.full(2 * largest + 1, 0.5), 0.0
+    for index in symbols + largest:
+        bits += np.log2(counts.sum() / counts[index])
+        counts[index] += coder.model == "adaptive"
+    return bits / 8
+
+
+def file_size(back_end, symbols, codes, scaled):
+    """Return the size of a whole file in bytes."""
+    content = Container(back_end.code, 1.0, b"abc", back_end.encode(symbols, codes), scaled)
+    return len(container.write(content))
+
+
+@pytest.mark.parametrize("deviation", [0.5, 1, 2, 4, 8])
+@pytest.mark.parametrize("coder", RANGES, ids=lambda r: r.model)
+def test_a_whole_file_is_near_the_ideal_of_its_model(coder, deviation):
+    symbols, codes = laplacian(deviation)
+    ideal = ideal_bytes(coder, symbols, codes)
+    for scaled in (False, True):
+        assert ideal < file_size(coder, symbols, codes, scaled) <= 1.03 * ideal + 12
+
+
+@pytest.mark.parametrize(
+    ("model", "widest"),
+    [("prior", 64), ("fitted", 64), ("adaptive", 8)],  # 512 symbols hardly tell the frequencies of hundreds
+)
+def test_a_whole_file_is_a_fifth_smaller_than_with_bzip2(model, widest):
+    for deviation in 2.0 ** np.arange(-2, np.log2(widest) + 1):
+        symbols, codes = laplacian(deviation)
+        for scaled in (False, True):
+            assert file_size(Range(model), symbols, codes, scaled) <= 0.8 * file_size(Bzip2(), symbols, codes, scaled)
+
+
+@pytest.mark.parametrize("coder", RANGES, ids=lambda r: r.model)
+def test_so_is_one_of_a_picture_that_the_generator_drew(coder):
+    symbols = np.rint(np.random.default_rng(0).uniform(-1, 1, 512)).astype(np.int32)
+    codes = np.full(512, -7)  # U[-1, 1] in steps of 1
+    assert file_size(coder, symbols, codes, False) <= 0.8 * file_size(Bzip2(), symbols, codes, False)
 
 
 @pytest.mark.parametrize("back_end", [*BACK_ENDS, Range("flat"), Range("adaptive")], ids=lambda b: str(b.code))

@@ -11,12 +11,12 @@ from ganrev import container
 from ganrev.container import ContainerError, CorruptFileError, WrongGeneratorError
 from ganrev.device import Device
 from ganrev.entropy import Bzip2, Range, Store
-from ganrev.gan import NUM_SNAPSHOTS
 from ganrev.losses import L1, MSE, MSSSIM
 from ganrev.paths import config_dir, weights_dir
 from ganrev.pixels import to_images, to_x
 from ganrev.quantise import Quantiser, dequantise, quantise
 from ganrev.reversal import Reversal
+from ganrev.trace import NUM_SNAPSHOTS
 from tests.tiny import OVERRIDES, TinyGenerator, compose_config, smooth_images, tiny_codec
 
 

@@ -1,12 +1,11 @@
-"""The trainer: its pictures, its principal components, and a whole run in miniature, killed and resumed."""
+"""The trainer: its principal components, and a whole run in miniature, killed and resumed."""
 
-import io
 import json
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -17,153 +16,20 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from ganrev.data.known import read_known
-from ganrev.generator.embedded import load
+from ganrev.generator.embedded import EmbeddedNetwork, latents_path, load, save, save_latents
 from ganrev.overlap import hashes_path
 from ganrev.paths import checkout, config_dir
 from ganrev.perceptual import is_available
-from ganrev.pixels import to_pillow, to_x
-from ganrev.realism import laplacian_pyramid
+from ganrev.pixels import to_x
 from ganrev.reversal import Reversal
 from ganrev.train import __main__ as app
-from ganrev.train import card
-from ganrev.train.corpus import batch_at, deblur, load_corpus
+from ganrev.train import card, latents
+from ganrev.train.corpus import load_corpus
 from ganrev.train.networks import Encoder, principal_components
+from tests.test_corpus import png, write_folder, write_tar
 from tests.tiny import smooth_images
 
 NUM_FACES = 258  # 512 components need 257
-
-
-def png(image):
-    buffer = io.BytesIO()
-    to_pillow(image).save(buffer, format="PNG", compress_level=1)
-    return buffer.getvalue()
-
-
-def write_folder(folder, images, first=0):
-    """Write pictures named by numbers, as CelebA's are."""
-    folder.mkdir(parents=True)
-    for number, image in enumerate(images, start=first):
-        (folder / f"{number:06d}.png").write_bytes(png(image))
-    return folder
-
-
-def write_tar(path, files):
-    with tarfile.open(path, "w") as tar:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return path
-
-
-# ---- pictures
-
-
-def test_faces_come_from_tar_shards_and_folders_in_their_order(tmp_path):
-    images = smooth_images(5, 128)
-    members = {f"faces/{name}.PNG": png(image) for name, image in zip("dcb", images, strict=False)}
-    shard = write_tar(tmp_path / "shard.tar", members | {"faces/notes.txt": b"no picture"})
-    folder = write_folder(tmp_path / "folder", images[3:])
-    (folder / "notes.txt").write_text("no picture")
-    names, read = load_corpus([shard, str(folder)])
-    assert names == ["d", "c", "b", "000000", "000001"]
-    assert read.dtype == torch.uint8
-    assert torch.equal(read, images)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda place: place / "nowhere", "there are no faces at .*nowhere: give tar shards or folders"),
-        (lambda place: write_folder(place / "empty", []), "empty holds no picture"),
-        (lambda place: write_tar(place / "empty.tar", {"a.txt": b"a"}), "empty.tar holds no picture"),
-        (lambda place: write_folder(place / "small", smooth_images(1, 64)), "000000 is 64 x 64.*must be 128 x 128"),
-        (lambda place: write_tar(place / "bad.tar", {"a.png": b"\x89PNG"}), "bad.tar: a is damaged or no picture"),
-        (lambda place: shutil.copy(__file__, place / "faces.tar"), "faces.tar is no whole tar file"),
-    ],
-)
-def test_faces_that_cannot_be_used_are_named(make, message, tmp_path):
-    with pytest.raises(ValueError, match=message):
-        load_corpus([make(tmp_path)])
-
-
-def test_no_source_is_no_corpus():
-    with pytest.raises(ValueError, match="there are no faces"):
-        load_corpus([])
-
-
-def test_a_damaged_picture_is_named(tmp_path):
-    folder = write_folder(tmp_path / "faces", smooth_images(2, 128))
-    path = folder / "000001.png"
-    path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(ValueError, match="000001 is damaged"):
-        load_corpus([folder])
-
-
-def test_an_epoch_shows_every_face_once_and_the_next_one_in_another_order():
-    epochs = [[batch_at(12, 4, 3 * epoch + step, seed=0) for step in range(3)] for epoch in range(2)]
-    orders = [torch.cat([chosen for chosen, _ in epoch]).tolist() for epoch in epochs]
-    assert all(sorted(order) == list(range(12)) for order in orders)
-    assert orders[0] != orders[1]
-    assert batch_at(12, 4, 4, seed=0)[0].tolist() == orders[1][4:8]
-    assert batch_at(12, 4, 0, seed=1)[0].tolist() != orders[0][:4]
-    flips = torch.cat([flips for epoch in epochs for _, flips in epoch])
-    assert flips.dtype == torch.bool
-    assert 4 <= flips.sum() <= 20
-
-
-def test_faces_that_fill_no_last_batch_wait_for_the_next_epoch():
-    chosen = [batch_at(11, 4, step, seed=0)[0] for step in range(4)]
-    assert [len(indices) for indices in chosen] == [4, 4, 4, 4]
-    assert len(set(torch.cat(chosen[:2]).tolist())) == 8
-    with pytest.raises(ValueError, match="batch_size=4 needs at least so many faces, got 3"):
-        batch_at(3, 4, 0, seed=0)
-
-
-# ---- sharpening
-
-
-def fine_energy(x):
-    return laplacian_pyramid(x)[0].square().mean(dim=(1, 2, 3))
-
-
-def test_a_strength_of_0_leaves_a_picture_as_it_is():
-    x = to_x(smooth_images(2, 64))
-    assert torch.equal(deblur(x, torch.zeros(2)), x)
-
-
-def test_sharpening_raises_fine_detail_and_leaves_the_rest():
-    x = to_x(smooth_images(2, 64)) / 2
-    weak, strong = (deblur(x, torch.full((2,), strength)) for strength in (0.5, 1.2))
-    assert (fine_energy(x) < fine_energy(weak)).all()
-    assert (fine_energy(weak) < fine_energy(strong)).all()
-    assert (F.avg_pool2d(strong, 16) - F.avg_pool2d(x, 16)).abs().max() < 0.01
-
-
-@pytest.mark.parametrize(("period", "gain"), [(2, 1.0), (4, 0.25), (8, ((1 - 0.5**0.5) / 2) ** 2)])
-def test_waves_gain_by_what_the_blur_takes_away_squared(period, gain):
-    # [1 2 1] / 4 leaves (1 + cos) / 2 of a wave.
-    wave = 0.3 * torch.cos(2 * torch.pi * torch.arange(64.0) / period)
-    x = wave.expand(1, 3, 64, 64)
-    for picture in (x, x.mT):
-        sharp = deblur(picture, torch.tensor([0.8]))
-        inside = (..., slice(4, -4), slice(4, -4))
-        assert torch.allclose(sharp[inside], (1 + 0.8 * gain) * picture[inside], atol=1e-5)
-
-
-def test_sharpened_pictures_stay_in_range():
-    noise = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    sharp = deblur(noise, torch.tensor([3.0, 0.5]))
-    assert sharp.min() == -1
-    assert sharp.max() == 1
-
-
-def test_each_picture_has_its_own_strength():
-    x = to_x(smooth_images(3, 32))
-    together = deblur(x, torch.tensor([0.0, 0.4, 1.2]))
-    for i, strength in enumerate((0.0, 0.4, 1.2)):
-        assert torch.equal(together[i : i + 1], deblur(x[i : i + 1], torch.tensor([strength])))
-    assert not torch.equal(together[1], x[1])
 
 
 # ---- principal components
@@ -211,6 +77,8 @@ def few(tmp_path_factory):
         (["train.faces=[{few}]", "train.valid={few}/nowhere"], "there are no faces at {few}/nowhere"),
         (["train.faces={few}", "train.valid={few}"], "need at least 257 faces, got 2"),
         (["train.faces=[{few}]", "train.valid={few}", "train.score_every=0"], "train.score_every must be a whole"),
+        (["train.faces=[{few}]", "train.valid={few}", "train.table_faces=0"], "train.table_faces must be a whole"),
+        (["train.faces=[{few}]", "train.valid={few}", "train.nudged_faces=1.5"], "train.nudged_faces must be a whole"),
         (["train.faces=[{few}]", "train.valid={few}", "train.manifest={few}/ids.csv"], "ids.csv is no file"),
     ],
 )
@@ -224,6 +92,15 @@ def test_a_mistake_ends_with_one_line(overrides, message, few, tmp_path, capsys)
     assert message.format(few=few) in complaint
     assert len(complaint.splitlines()) == 1
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_a_whole_number_may_be_written_as_a_float(few):
+    sources = [f"train.faces=[{few}]", f"train.valid={few}"]
+    cfg = compose_training(*sources, "train.steps=1e4", "train.card_faces=2e0").train
+    app.check(cfg)
+    assert (cfg.steps, cfg.card_faces) == (10_000, 2)
+    assert isinstance(cfg.steps, int)
+    assert isinstance(cfg.card_faces, int)
 
 
 def test_the_bare_command_says_what_to_give_and_leaves_nothing_behind(tmp_path):
@@ -246,6 +123,7 @@ class Killed(Exception):
 
 STEPS = ["train.steps=4", "train.adversary_from=0.25", "train.score_every=2"]
 SIZES = ["train.batch_size=2", "train.prior_batch=2", "train.perceptual_batch=1", "train.card_faces=1"]
+SIZES += ["train.table_faces=1", "train.nudged_faces=1"]
 
 
 @pytest.fixture(scope="module")
@@ -275,9 +153,19 @@ def averages():
     return []
 
 
+@contextmanager
+def quick_measuring():
+    """Reverse in two steps instead of hundreds, and let a formula stand for hundreds of nudges."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (card, latents):
+            patch.setattr(module, "Reversal", lambda: Reversal(steps=2))
+        patch.setattr(latents, "visibility", lambda generator, loss, z: 1 + z.square().mean(dim=0))
+        yield patch
+
+
 @pytest.fixture(scope="module")
 def undisturbed(place, averages):
-    """The folder of a run from beginning to end; its card's reversals take two steps instead of hundreds."""
+    """The folder of a run from beginning to end, where another run had left a table of latents."""
     if not is_available():
         pytest.skip("the extra `perceptual` is not installed")
     advance = app.Training.advance
@@ -287,8 +175,9 @@ def undisturbed(place, averages):
         averages.append(training.average.to_rgb.weight.half())
         return terms
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(card, "Reversal", lambda: Reversal(steps=2))
+    (place / "undisturbed").mkdir()
+    latents_path(place / "undisturbed" / "embedded.safetensors").write_bytes(b"another run's")
+    with quick_measuring() as patch:
         patch.setattr(app.Training, "advance", watched)
         app.train(configured(place, place / "undisturbed"))
     return place / "undisturbed"
@@ -321,6 +210,7 @@ def resumed(place, undisturbed):
 def test_a_run_leaves_weights_card_log_grid_and_milestones(undisturbed):
     weights = {f"{name}.safetensors" for name in ("embedded", "pca", "reconstruction")}
     others = {"checkpoint.pt", "components.pt", "log.csv", "grid.png", "embedded.json", "embedded.hashes.npz"}
+    others.add("embedded.latents.safetensors")
     assert {path.name for path in undisturbed.iterdir()} >= weights | others
     assert not list(undisturbed.glob("*.partial"))
     with Image.open(undisturbed / "grid.png") as grid:
@@ -350,6 +240,46 @@ def test_the_card_tells_what_the_harness_must_know(undisturbed):
     assert content["recipe"]["steps"] == 4
     scores = content["scores"]["loss=ssim quant=none"]
     assert set(scores) >= {"ssim", "psnr", "paper_bytes"}
+
+
+def test_the_command_writes_the_published_table_again(undisturbed, place, capsys):
+    weights = undisturbed / "embedded.safetensors"
+    table = latents_path(weights)
+    published, generator = table.read_bytes(), load(weights)
+    assert generator.latent_deviations.unique().numel() > 500
+    assert generator.latent_steps.unique().numel() > 500
+    sources = ["--faces", str(place / "shard.tar"), str(place / "more")]
+    with quick_measuring():
+        latents.main([str(weights), *sources, "-n", "2", "--nudged", "1"])
+        assert table.read_bytes() != published
+        latents.main([str(weights), *sources, "-n", "1", "--nudged", "1"])
+    assert table.read_bytes() == published
+    measured_on = json.loads((undisturbed / "embedded.json").read_text())["latents_table"]
+    assert capsys.readouterr().out.splitlines()[-1] == f"{table}: {measured_on}"
+
+
+def test_publishing_measures_and_scores_its_own_weights(place, tmp_path, monkeypatch):
+    weights, scored = tmp_path / "embedded.safetensors", []
+    torch.manual_seed(0)
+    save(EmbeddedNetwork(), weights)
+    save_latents(torch.full((512,), 7.0), torch.full((512,), 7.0), weights)  # another run's
+    network, another = EmbeddedNetwork(), weights.read_bytes()
+
+    def measure(generator, faces, num_nudged):
+        assert torch.equal(generator.latent_steps, torch.ones(512))  # told nothing
+        assert weights.read_bytes() != another
+        return torch.full((512,), 0.5), torch.full((512,), float(num_nudged + len(faces)))
+
+    monkeypatch.setattr(latents, "measure", measure)
+    monkeypatch.setattr(card, "score", lambda stored, faces: (scored.append(stored) or 1.0, {}))
+    cfg = configured(place, tmp_path)
+    cfg.table_faces, cfg.nudged_faces = 3, 2
+    faces = [str(number) for number in range(5)], smooth_images(5, 128)
+    assert card.publish(cfg, network, faces, faces, 0.0) == weights
+    assert [generator.digest for generator in scored] == [load(weights).digest]
+    assert torch.equal(scored[0].latent_steps, torch.full((512,), 5.0))
+    content = json.loads((tmp_path / "embedded.json").read_text())
+    assert content["latents_table"].startswith("measured on 3 of the training faces")
 
 
 def test_the_first_milestone_draws_principal_components(undisturbed, place):

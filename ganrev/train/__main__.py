@@ -53,6 +53,7 @@ class Training:
             module.to(self.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.encoder_average = copy.deepcopy(self.encoder).requires_grad_(False)
+        self.still = copy.deepcopy(self.network).requires_grad_(False).bfloat16()  # what latents are refined against
         linear = list(self.network.linear.parameters())
         rest = [p for n, p in self.network.named_parameters() if not n.startswith("linear.")]
         rest += list(self.encoder.parameters())
@@ -75,11 +76,18 @@ class Training:
         """Whether the adversary and the perceptual loss have joined."""
         return self.step >= self.joins_at
 
+    @property
+    def refining(self) -> bool:
+        """Whether the encoder's proposals are refined by reversal before the generator learns from them."""
+        return self.step >= math.ceil(self.cfg.refine_from * self.cfg.steps)
+
     def _learning_rates(self) -> tuple[float, float]:
-        """Return the rates of the linear map and of the rest: a cosine over each of the two phases."""
+        """Return the rates of the linear map and of the rest: a cosine over each of the three phases."""
         cfg = self.cfg
-        joined = cfg.adversary_from * cfg.steps
-        begin, end, lr = (joined, cfg.steps, cfg.lr_sharpening) if self.sharpening else (0, joined, cfg.lr)
+        ends = [share * cfg.steps for share in (cfg.refine_from, cfg.adversary_from, 1.0)]
+        phase = self.refining + self.sharpening
+        begin, end = [0.0, *ends][phase], ends[phase]
+        lr = (cfg.lr, cfg.lr_refining, cfg.lr_sharpening)[phase]
         cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, (self.step - begin) / max(1.0, end - begin))))
         factor = min(1.0, (self.step + 1) / 100) * (0.05 + 0.95 * cosine)
         return cfg.lr_linear * factor, lr * factor
@@ -113,11 +121,15 @@ class Training:
         strength = cfg.deblur * torch.rand(len(images), generator=rng)
         x = deblur(to_x(images.to(self.device)), strength.to(self.device)).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            z = self.encoder(x)
+            proposal = self.encoder(x)
+        z = self._refine(proposal, x) if self.refining else proposal
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
             z = z + cfg.latent_noise * torch.randn(z.shape, generator=rng).to(self.device)
             drawn = self.network(z)
         terms = {"mse": self.mse(drawn, x).mean(), "ssim": self.ssim(drawn, x).mean()}
         total = cfg.mse_weight * terms["mse"] + cfg.ssim_weight * terms["ssim"]
+        if self.refining:
+            total = total + ((proposal - z.detach()) ** 2).mean()
         if self.sharpening:
             sharp, terms_s = self._sharpen(x, drawn, rng)
             total, terms = total + sharp, terms | terms_s
@@ -128,6 +140,21 @@ class Training:
         self._average()
         self.step += 1
         return {name: float(value.detach()) for name, value in terms.items()}
+
+    def _refine(self, proposal: Tensor, x: Tensor) -> Tensor:
+        """Return latents [N, D] a few steps of reversal away from the encoder's proposal.
+
+        Reversal ends elsewhere than the encoder points; the generator is to be good where it will be used. Source:
+        the latents of Bojanowski et al. 2018, "Optimizing the latent space of generative networks", from a better start.
+        """
+        with torch.no_grad():
+            torch._foreach_copy_(list(self.still.parameters()), list(self.network.parameters()))
+        z = proposal.detach().float().requires_grad_(True)
+        optimizer = torch.optim.Adam([z], lr=self.cfg.refine_lr, betas=(0.8, 0.95))
+        for _ in range(self.cfg.refine_steps):
+            (z.grad,) = torch.autograd.grad(self.ssim(self.still(z), x).sum(), z)
+            optimizer.step()
+        return z.detach()
 
     def _sharpen(self, x: Tensor, drawn: Tensor, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Perceptual loss on the reconstruction, adversary on it and on samples; trains the discriminator too."""
@@ -184,7 +211,7 @@ def save_grid(training: Training, images: Tensor, path: Path) -> None:
 
 
 def check(cfg: DictConfig) -> None:
-    """Raise ValueError for what would stop the training only after hours."""
+    """Raise ValueError for what would stop the training only after hours; makes whole numbers of 1e3 and the like."""
     missing = [f"train.{key}" for key in ("faces", "valid") if OmegaConf.is_missing(cfg, key)]
     if missing:
         raise ValueError(
@@ -192,9 +219,11 @@ def check(cfg: DictConfig) -> None:
             "train.valid=folder, others to score on; "
             'with make: make generator ARGS="train.faces=[shard.tar] train.valid=folder"'
         )
-    for key in ("steps", "batch_size", "prior_batch", "perceptual_batch", "score_every", "card_faces"):
+    sizes = ("steps", "batch_size", "prior_batch", "perceptual_batch", "score_every")
+    for key in (*sizes, "card_faces", "table_faces", "nudged_faces"):
         if not (is_whole(cfg[key]) and cfg[key] >= 1):
             raise ValueError(f"train.{key} must be a whole number of at least 1, got {cfg[key]!r}")
+        cfg[key] = int(cfg[key])
     if cfg.manifest and not Path(cfg.manifest).is_file():
         raise ValueError(f"train.manifest={cfg.manifest} is no file; give a CSV with celeba_id and identity, or null")
 

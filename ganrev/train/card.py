@@ -12,13 +12,14 @@ from ganrev.device import Device
 from ganrev.entropy import Bzip2
 from ganrev.facehash import hash_faces
 from ganrev.gan import GanCodec, Trace
-from ganrev.generator.embedded import EmbeddedNetwork, load, save
+from ganrev.generator.embedded import EmbeddedNetwork, latents_path, load, save
 from ganrev.losses import MSE, SSIM
 from ganrev.metrics import distortion, paper_bytes
 from ganrev.overlap import hashes_path
 from ganrev.provenance import provenance
 from ganrev.quantise import Quantiser
 from ganrev.reversal import Reversal
+from ganrev.train.latents import write_table
 
 PAPER_EXTREME = 15.0  # the paper's unseen latents reach about [-15, 15]
 LICENCE = "CelebA's terms: non-commercial research only (Liu et al. 2015)"
@@ -83,7 +84,7 @@ def publish(
     validation: tuple[list[str], Tensor],
     seconds: float,
 ) -> Path:
-    """Write the weights, their card and the hashes of the training faces into the training folder.
+    """Write into the training folder all that belongs to the weights.
 
     Args:
         cfg: the training's.
@@ -93,42 +94,56 @@ def publish(
         seconds: the training took.
 
     Returns:
-        The path of `embedded.safetensors`; `embedded.json` and `embedded.hashes.npz` lie beside it.
+        The path of `embedded.safetensors`; beside it lie the card, `embedded.json`, hashes of the training faces,
+        `embedded.hashes.npz`, and the table of latents, `embedded.latents.safetensors`.
     """
-    out = Path(cfg.out)
     (names, images), (valid_names, valid) = corpus, validation
-    weights = save(network, out / "embedded.safetensors")
+    weights = Path(cfg.out) / "embedded.safetensors"
+    latents_path(weights).unlink(missing_ok=True)  # of other weights, and loaded with these as if it were theirs
+    save(network, weights)
     write_hashes(names, images, weights)
+    table = write_table(weights, images, cfg.table_faces, cfg.nudged_faces)
     stored = load(weights, unseen_scale=1.0)  # score what is stored, float16 rounding included
-    faces = valid[: cfg.card_faces]
-    ssim, trace = reversal_scores(stored, faces, SSIM(), None, 1.0)
-    scale = choose_unseen_scale(trace)
-    mse, _ = reversal_scores(stored, faces, MSE(), None, 1.0)
-    extreme, _ = reversal_scores(stored, faces, SSIM(), 1.0, scale)
-    origin = provenance()
+    scale, scores = score(stored, valid[: cfg.card_faces])
     card = {
         "name": "embedded",
         "unseen_scale": scale,
         "latents": "512, each from U[-1, 1]",
+        "latents_table": table,
+        **describe_training(cfg, stored, len(names), seconds),
+        "scores": scores,
+        **read_manifest(Path(cfg.manifest) if cfg.manifest else None, names, valid_names),
+    }
+    weights.with_suffix(".json").write_text(_join_numbers(json.dumps(card, indent=1)) + "\n")
+    return weights
+
+
+def score(stored: EmbeddedNetwork, faces: Tensor) -> tuple[float, dict[str, object]]:
+    """Reverse uint8 faces [N, 3, 128, 128]; returns the unseen scale and what the card tells as scores."""
+    ssim, trace = reversal_scores(stored, faces, SSIM(), None, 1.0)
+    scale = choose_unseen_scale(trace)
+    mse, _ = reversal_scores(stored, faces, MSE(), None, 1.0)
+    extreme, _ = reversal_scores(stored, faces, SSIM(), 1.0, scale)
+    return scale, {
+        "faces": f"the first {len(faces)} validation faces, never trained on; default reversal",
+        "loss=ssim quant=none": ssim,
+        "loss=mse quant=none": mse,
+        "loss=ssim quant=extreme entropy=bz2": extreme,
+    }
+
+
+def describe_training(cfg: DictConfig, stored: EmbeddedNetwork, num_faces: int, seconds: float) -> dict[str, object]:
+    """Return what the card tells of data, licence, machine and recipe."""
+    return {
         "picture": "128 x 128 RGB, framed as img[57:185, 25:153] of an aligned CelebA image",
         "parameters": sum(p.numel() for p in stored.parameters()),
         "licence": LICENCE,
-        "trained_on": f"{len(names)} faces of {', '.join(Path(f).name for f in cfg.faces)}, mirrored at random",
+        "trained_on": f"{num_faces} faces of {', '.join(Path(f).name for f in cfg.faces)}, mirrored at random",
         "hours": round(seconds / 3600, 2),
-        "machine": origin["hardware"],
+        "machine": provenance()["hardware"],
         "torch": torch.__version__,
         "recipe": {k: v for k, v in cfg.items() if k not in ("faces", "valid", "out", "manifest")},
-        "scores": {
-            "faces": f"the first {len(faces)} validation faces, never trained on; default reversal",
-            "loss=ssim quant=none": ssim,
-            "loss=mse quant=none": mse,
-            "loss=ssim quant=extreme entropy=bz2": extreme,
-        },
-        **read_manifest(Path(cfg.manifest) if cfg.manifest else None, names, valid_names),
     }
-    text = json.dumps(card, indent=1)
-    (out / "embedded.json").write_text(_join_numbers(text) + "\n")
-    return weights
 
 
 def _join_numbers(text: str) -> str:

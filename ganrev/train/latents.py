@@ -1,7 +1,8 @@
 """`python -m ganrev.train.latents --faces faces.tar`: how widely each latent spreads, and how much it shows.
 
 Both are measured on training faces and lie beside the weights: the range coder's prior and the steps of
-`quant=scaled` are made of them.
+`quant=scaled` are made of them. Training publishes that table with its weights; this command, on the same faces in the
+same order, writes it again, byte for byte on the same machine.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from ganrev.entropy import Store
 from ganrev.errors import plain_errors
 from ganrev.gan import GanCodec
 from ganrev.generator.base import Generator
-from ganrev.generator.embedded import load, save_latents
+from ganrev.generator.embedded import latents_path, load, save_latents
 from ganrev.losses import SSIM
 from ganrev.paths import weights_dir
 from ganrev.pixels import to_images, to_x
@@ -49,13 +50,13 @@ def visibility(generator: Generator, loss: nn.Module, z: Tensor, batch_size: int
     return curvature / len(z)
 
 
-def measure(generator: Generator, faces: Tensor, num_nudged: int = 16) -> tuple[Tensor, Tensor]:
+def measure(generator: Generator, faces: Tensor, num_nudged: int) -> tuple[Tensor, Tensor]:
     """Measure what `Generator.tell_latents` takes.
 
     Args:
         generator: frozen.
         faces: uint8 [N, 3, S, S], trained on.
-        num_nudged: faces for the slower of the two measurements.
+        num_nudged: how many of them, the first, for the slower of the two measurements.
 
     Returns:
         Deviations [D]: of a Laplace law, sqrt(2) E|z|, over reversed faces. Steps [D]: 1 / sqrt(curvature of the
@@ -68,23 +69,45 @@ def measure(generator: Generator, faces: Tensor, num_nudged: int = 16) -> tuple[
     return deviations, steps
 
 
+def write_table(weights: Path, faces: Tensor, num_faces: int, num_nudged: int) -> str:
+    """Measure the latents of stored weights on some training faces and write the table beside them.
+
+    Args:
+        weights: safetensors of EmbeddedNetwork.
+        faces: uint8 [N, 3, 128, 128], all that it was trained on, in the order of `load_corpus`.
+        num_faces: how many to reverse, drawn from all of them, always the same.
+        num_nudged: how many of these for the steps, at 512 forward passes each.
+
+    Returns:
+        One line for the model card: what the table was measured on.
+
+    Raises:
+        ValueError: a number below 1, or weights that cannot be loaded.
+    """
+    if num_faces < 1 or num_nudged < 1:
+        raise ValueError(f"a table of latents needs a face to reverse and one to nudge, got {num_faces}, {num_nudged}")
+    chosen = faces[torch.randperm(len(faces), generator=torch.Generator().manual_seed(0))[:num_faces]]
+    chosen = to_images(deblur(to_x(chosen), torch.full((len(chosen),), _DEBLUR)))
+    save_latents(*measure(load(weights, unseen_scale=1.0), chosen, num_nudged), weights)
+    return (
+        f"measured on {len(chosen)} of the training faces, drawn at random and sharpened by {_DEBLUR}: deviations on "
+        f"all of them, reversed with loss=ssim, steps on {min(num_nudged, len(chosen))}"
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and write the table; a user's mistake prints one line and exits with 2."""
     parser = argparse.ArgumentParser(prog="python -m ganrev.train.latents", description=__doc__)
     parser.add_argument("weights", nargs="?", type=Path, help="safetensors; none: the shipped ones")
     parser.add_argument("--faces", nargs="+", required=True, help="tar shards or folders of training faces")
-    parser.add_argument("-n", type=int, default=64, help="faces to reverse (%(default)s)")
+    parser.add_argument("-n", type=int, default=48, help="faces to reverse (%(default)s)")
+    parser.add_argument("--nudged", type=int, default=8, help="of them, faces to nudge each latent of (%(default)s)")
     arguments = parser.parse_args(argv)
     with plain_errors():
         weights = arguments.weights or weights_dir() / "embedded.safetensors"
         _, faces = load_corpus(arguments.faces)
-        chosen = faces[torch.randperm(len(faces), generator=torch.Generator().manual_seed(0))[: arguments.n]]
-        chosen = to_images(deblur(to_x(chosen), torch.full((len(chosen),), _DEBLUR)))
-        deviations, steps = measure(load(weights, unseen_scale=1.0), chosen)
-        print(
-            f"deviations {deviations.min():.3g} to {deviations.max():.3g}, steps {steps.min():.3g} to {steps.max():.3g}"
-        )
-        print(save_latents(deviations, steps, weights))
+        line = write_table(weights, faces, arguments.n, arguments.nudged)
+        print(f"{latents_path(weights)}: {line}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,69 @@
+"""What a reversal leaves for figures and summaries: losses, verdicts and latents under way."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganrev.reversal import Reversed
+
+NUM_SNAPSHOTS = 13
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one call of `encode` leaves for figures and summaries.
+
+    Attributes:
+        losses: float32 [N, R, steps], the loss before each step of each restart.
+        diverged: bool [N, R].
+        chosen: int64 [N], the restart that was kept.
+        snapshot_steps: int64 [S], steps of the snapshots; the last is after the last step.
+        snapshots: float32 [N, R, S, D], latents at those steps.
+    """
+
+    losses: Tensor
+    diverged: Tensor
+    chosen: Tensor
+    snapshot_steps: Tensor
+    snapshots: Tensor
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the fields as arrays on the CPU, by name."""
+        return {name: tensor.numpy() for name, tensor in vars(self).items()}
+
+
+def join(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Put traces of several batches, as `Trace.arrays` gives them, one behind the other; nothing from nothing."""
+    names = parts[0] if parts else ()
+    shared = "snapshot_steps"  # by all pictures
+    return {name: parts[0][name] if name == shared else np.concatenate([p[name] for p in parts]) for name in names}
+
+
+class Recorder:
+    """Keeps the latents of a few steps, spaced evenly in the logarithm."""
+
+    def __init__(self, steps: int) -> None:
+        spaced = np.geomspace(1, steps, NUM_SNAPSHOTS - 1).round().astype(int)
+        self.steps = sorted({0, *spaced.tolist()})
+        self.parts: list[list[Tensor]] = []
+
+    def start_part(self) -> None:
+        self.parts.append([])
+
+    def __call__(self, step: int, z: Tensor) -> None:
+        if step in self.steps:
+            self.parts[-1].append(z.cpu().clone())
+
+    def trace(self, found: Reversed, chosen: Tensor, restarts: int) -> Trace:
+        snapshots = torch.cat([torch.stack(part, dim=1) for part in self.parts])
+        lanes, num_snapshots, dim = snapshots.shape
+        return Trace(
+            losses=found.losses.view(-1, restarts, found.losses.shape[-1]),
+            diverged=found.diverged.view(-1, restarts),
+            chosen=chosen.cpu(),
+            snapshot_steps=torch.tensor(self.steps),
+            snapshots=snapshots.view(lanes // restarts, restarts, num_snapshots, dim),
+        )

@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+EXTRAS ?= dev,perceptual,joblib,submitit
 ARGS ?=
 
 # Without these, glibc returns every freed tensor to the kernel: a step of training takes nearly twice as long.
@@ -10,7 +11,7 @@ export MALLOC_TRIM_THRESHOLD_ = 100000000000
 export MALLOC_MMAP_MAX_ = 0
 export MALLOC_TOP_PAD_ = 100000000
 
-.PHONY: help install table1 table figures rd sweep test lint format generator clean
+.PHONY: help install table1 table figures rd automatic sweep bench collect test lint format generator clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -21,7 +22,7 @@ install: $(INSTALLED) ## create .venv with the pinned versions
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ganrev needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --disable-pip-version-check --quiet --editable ".[dev,perceptual]"
+	$(RUN) -m pip install --disable-pip-version-check --quiet --editable ".[$(EXTRAS)]"
 	touch $@
 
 table1: $(INSTALLED) ## the paper's Table 1, measured (fetches 25 MB of sample pictures once)
@@ -36,8 +37,17 @@ figures: $(INSTALLED) ## the paper's Figures 1 to 3
 rd: $(INSTALLED) ## rate and distortion beside PCA and JPEG: make rd ARGS="codec.faces=[shard.tar]"
 	$(RUN) -m experiments.rate_distortion $(ARGS)
 
+automatic: $(INSTALLED) ## automatic mode against the best of a full grid
+	$(RUN) -m experiments.automatic $(ARGS)
+
 sweep: $(INSTALLED) ## a grid over loss, learning rate, step and restarts, as one CSV
 	$(RUN) -m experiments.sweep $(ARGS)
+
+bench: $(INSTALLED) ## speed and memory beside a plain loop, in ten minutes: make bench ARGS="--quick"
+	$(RUN) -m experiments.bench $(ARGS)
+
+collect: $(INSTALLED) ## merge shards (data.shard=1/4 ...) into whole runs: make collect ARGS="results/runs"
+	$(RUN) -m experiments.collect $(ARGS)
 
 test: $(INSTALLED) ## the test-suite
 	$(RUN) -m pytest $(ARGS)
@@ -54,4 +64,4 @@ generator: $(INSTALLED) ## train the generator: make generator ARGS="train.faces
 	$(RUN) -m ganrev.train $(ARGS)
 
 clean: ## remove results, caches and the environment
-	rm -rf $(VENV) results/runs results/tables results/figures results/sweeps outputs multirun .pytest_cache .ruff_cache
+	rm -rf $(VENV) results/runs results/tables results/figures results/sweeps results/bench outputs multirun .pytest_cache .ruff_cache

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from experiments.figures import Reversal
 
 WIDTH = 7.2  # inches, two columns of a page
-_STYLE = {
+STYLE = {
     "font.size": 7.5,
     "axes.titlesize": 7.5,
     "axes.labelsize": 7.5,
@@ -71,7 +71,7 @@ def _show(ax: Axes, panel: Panel) -> None:
 
 def draw_comparison(panels: Sequence[Panel]) -> Figure:
     """Draw pictures in a row; one of another size than the first says so."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, WIDTH / len(panels) + 0.75), layout="constrained")
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
         for ax, panel in zip(axes, panels, strict=True):
@@ -85,7 +85,7 @@ def draw_comparison(panels: Sequence[Panel]) -> Figure:
 def draw_reversal(shown: "Reversal") -> Figure:
     """Draw the pictures under way, between the original and the decoded file, over the curve of the loss."""
     panels = [shown.original, *shown.under_way, shown.decoded]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, WIDTH / len(panels) + 2.4), layout="constrained")
         grid = figure.add_gridspec(2, len(panels), height_ratios=[WIDTH / len(panels) + 0.5, 1.9])
         for i, panel in enumerate(panels):
@@ -119,7 +119,7 @@ def _draw_losses(ax: Axes, shown: "Reversal") -> None:
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write `<name>.png` and `<name>.pdf`; returns their paths. The same figure gives the same files."""
     paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         tight = {"dpi": 300, "bbox_inches": "tight", "pad_inches": 0.03}
         figure.savefig(paths[0], **tight)
         figure.savefig(paths[1], **tight, metadata={"CreationDate": None})
@@ -129,7 +129,7 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
 def draw_curves(frame: pd.DataFrame, measures: Sequence[str], path: Path) -> None:
     """Draw bytes against each measure, a panel a measure, a line for each value of the column `curve`."""
     labels = {"psnr": "PSNR, dB", "ssim": "SSIM", "stlpips": "ST-LPIPS (VGG), lower is better"}
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
         for axes, key in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures, strict=True):
             for curve, rows in frame.groupby("curve", sort=False):

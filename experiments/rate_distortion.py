@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from experiments import composition, drawing
@@ -64,6 +65,29 @@ def _run(overrides: list[str], user: Sequence[str]) -> Path:
     return run(composition.compose_config([*overrides, *composition.applicable(overrides, user)]))
 
 
+def at_sizes(frame: pd.DataFrame, sizes: Sequence[float]) -> pd.DataFrame:
+    """Return each curve's means at given sizes in bytes, straight lines between its points; NaN beyond them."""
+    lines = []
+    for label, curve in frame.groupby("curve", sort=False):
+        curve = curve.sort_values("num_bytes")
+        for size in sizes:
+            line = {"curve": label, "num_bytes": size}
+            for key in (key for key in MEASURES if key in curve):
+                line[key] = np.interp(size, curve["num_bytes"], curve[key], left=np.nan, right=np.nan)
+            lines.append(line)
+    return pd.DataFrame(lines).dropna(subset=["psnr"])
+
+
+def sizes_to_markdown(frame: pd.DataFrame) -> str:
+    """Return the table of `at_sizes` in Markdown."""
+    shown = [key for key in MEASURES if key in frame]
+    lines = [f"| curve | bytes | {' | '.join(shown)} |", "| --- |" + " ---: |" * (1 + len(shown))]
+    for _, row in frame.iterrows():
+        values = [f"{row[key]:.{2 if key == 'psnr' else 3}f}" for key in shown]
+        lines.append(f"| {row['curve']} | {row['num_bytes']:.0f} | {' | '.join(values)} |")
+    return "\n".join(lines) + "\n\nAt equal sizes, on straight lines between the points above.\n"
+
+
 def to_markdown(frame: pd.DataFrame, title: str) -> str:
     """Return the table in Markdown."""
     shown = [key for key in MEASURES if key in frame]
@@ -93,6 +117,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         frame = pd.concat([measure(curve, arguments.overrides) for curve in curves], ignore_index=True)
         arguments.results.mkdir(parents=True, exist_ok=True)
         text = to_markdown(frame, experiment.get("title", name))
+        if sizes := experiment.get("sizes"):
+            text += "\n" + sizes_to_markdown(at_sizes(frame, sizes))
         paths = [arguments.results / f"{experiment['name']}{suffix}" for suffix in (".csv", ".md", ".png")]
         frame.to_csv(paths[0], index=False)
         paths[1].write_text(text, encoding="utf-8")

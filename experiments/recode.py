@@ -1,10 +1,14 @@
 """`python -m experiments.recode RUN quant=extreme entropy=range`: other quantisers for latents that a run has found.
 
-Reversal takes hours, rounding and coding seconds: a finished run with `quant=none` serves any number of them.
+Reversal takes hours, rounding and coding less: a finished run with `quant=none` serves any number of them. What was
+measured stays in the run's folder and is not measured again.
 """
 
 import argparse
+import hashlib
+import json
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,14 +22,14 @@ from experiments.table import load_provenance
 from ganrev import metrics
 from ganrev.errors import plain_errors
 from ganrev.gan import GanCodec
-from ganrev.runner import load_pictures, load_rows
+from ganrev.runner import ALGORITHM_VERSION, load_pictures, load_rows
 
-_GROUPS = ("quant", "entropy", "latent_scale")
+_GROUPS = ("quant", "entropy", "latent_scale", "loss")
 _SHOWN = ("num_bytes", "paper_bytes", "psnr", "ssim", "stlpips")
 
 
 def _check(run: Path, config: DictConfig, overrides: Sequence[str]) -> None:
-    if config.codec["_target_"] != "ganrev.gan.GanCodec" or config.codec.quant.step is not None:
+    if config.codec["_target_"] != "ganrev.gan.GanCodec" or instantiate(config.codec.quant).step is not None:
         raise ValueError(f"{run} holds no unrounded latents; recode takes a run of codec=gan with quant=none")
     for override in overrides:
         if override.split("=")[0].split(".")[0] not in _GROUPS:
@@ -40,7 +44,7 @@ def recode(run: Path, overrides: Sequence[str]) -> pd.DataFrame:
 
     Args:
         run: folder of a finished run with `quant=none`.
-        overrides: of `quant`, `entropy` and `latent_scale`.
+        overrides: of `quant`, `entropy`, `latent_scale`, and `loss`: what `quant=rd` weighs against bytes.
 
     Raises:
         ValueError: the run was rounded, its pictures have changed, or an override reaches beyond rounding and coding.
@@ -52,24 +56,47 @@ def recode(run: Path, overrides: Sequence[str]) -> pd.DataFrame:
     _check(run, config, overrides)
     chosen = compose_config(overrides).codec
     config.codec.quant, config.codec.entropy = chosen.quant, chosen.entropy
-    if any(override.startswith("latent_scale=") for override in overrides):
-        config.codec.latent_scale = chosen.latent_scale
+    for key in ("latent_scale", "loss"):
+        if any(override.split("=")[0].split(".")[0] == key for override in overrides):
+            config.codec[key] = chosen[key]
+    stored = run / "recoded" / f"{_identity(config)}.csv"
+    if not stored.exists():
+        rows = _measure(run, config)
+        stored.parent.mkdir(exist_ok=True)
+        partial = stored.with_suffix(".partial")
+        rows.to_csv(partial, index=False)
+        partial.replace(stored)
+    return pd.read_csv(stored, dtype={"name": str})
+
+
+def _identity(config: DictConfig) -> str:
+    """Hash what the new files depend on beside the run itself."""
+    codec = OmegaConf.to_container(config.codec, resolve=True)
+    identity = [codec["quant"], codec["entropy"], codec["latent_scale"], codec["loss"], ALGORITHM_VERSION]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _measure(run: Path, config: DictConfig) -> pd.DataFrame:
+    """Round, code, decode with a fresh codec, and score."""
     codec: GanCodec = instantiate(config.codec)
     pictures = load_pictures(config, codec.image_size)
     if pictures.digest != load_provenance(run)["data"]:
         raise ValueError(f"the pictures that {run} compressed are no longer the same; repeat the run")
     images = dict(zip(pictures.names, pictures.images, strict=True))
     names = load_rows(run)["name"].tolist()
+    chosen = torch.stack([images[name] for name in names])
     found = [(run / "blobs" / f"{name}{codec.suffix}").read_bytes() for name in names]
-    blobs = codec.recode(codec.latents(found), torch.stack([images[name] for name in names]))
+    began = time.perf_counter()
+    blobs = codec.recode(codec.latents(found), chosen)
+    seconds = (time.perf_counter() - began) / len(names)
     decoded = instantiate(config.codec).decode(blobs)
     rows = [
-        {"name": name, "num_bytes": len(blob), "paper_bytes": metrics.paper_bytes(blob)}
-        | metrics.distortion(images[name], drawn)
-        for name, blob, drawn in zip(names, blobs, decoded, strict=True)
+        {"name": name, "num_bytes": len(blob), "paper_bytes": metrics.paper_bytes(blob), "recode_seconds": seconds}
+        | metrics.distortion(image, drawn)
+        for name, image, blob, drawn in zip(names, chosen, blobs, decoded, strict=True)
     ]
     frame = pd.DataFrame(rows)
-    distances = metrics.stlpips(torch.stack([images[name] for name in names]), decoded)
+    distances = metrics.stlpips(chosen, decoded)
     return frame if distances is None else frame.assign(stlpips=distances)
 
 

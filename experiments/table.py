@@ -91,8 +91,8 @@ def collect(rows: Sequence[Row], folders: Sequence[Path]) -> pd.DataFrame:
         line |= {f"{key}_in_paper": row.paper.get(key, math.nan) for key in PAPER_FIGURES}
         line |= {key: len(summary[key]) for key in ("images_failed", "images_skipped")}
         line |= {key: summary[key] for key in ("lanes", "lanes_diverged")}
-        line |= {"run": folder.name, "commit": origin["commit"], "dirty": origin["dirty"]}
-        lines.append(line | {"hardware": _hardware(origin)})
+        line["run"] = folder.name
+        lines.append(line | _origin(origin))
     return pd.DataFrame(lines)
 
 
@@ -101,8 +101,18 @@ def load_provenance(folder: Path) -> dict:
     return json.loads((folder / "provenance.json").read_text())
 
 
-def _hardware(origin: dict) -> str:
-    hardware = origin["hardware"]
+def _origin(origin: dict) -> dict:
+    """Return the columns that say where a run was made; several values where shards or restarts differ."""
+    origins = [origin, *origin.get("others", [])]
+    commits = dict.fromkeys(str(o["commit"]) for o in origins if o["commit"])
+    return {
+        "commit": ", ".join(commits) or None,
+        "dirty": any(o["dirty"] for o in origins) if commits else None,
+        "hardware": " and ".join(dict.fromkeys(_hardware(o["hardware"]) for o in origins)),
+    }
+
+
+def _hardware(hardware: dict) -> str:
     cpu = f"{hardware['cpu']}, {hardware['cores']} cores"
     return f"{hardware['gpu']}; {cpu}" if hardware["gpu"] else cpu
 
@@ -156,7 +166,7 @@ def _losses(frame: pd.DataFrame, folders: Sequence[Path]) -> list[str]:
 def _origins(frame: pd.DataFrame) -> list[str]:
     """Name machine and commit, once if they are the same for all rows."""
     texts = [
-        f"{hardware}; commit {str(commit)[:12] if pd.notna(commit) else 'unknown'}"
+        f"{hardware}; commit {_short(commit) if pd.notna(commit) else 'unknown'}"
         f"{', with uncommitted changes' if dirty else ''}"
         for hardware, commit, dirty in zip(frame["hardware"], frame["commit"], frame["dirty"], strict=True)
     ]
@@ -164,6 +174,10 @@ def _origins(frame: pd.DataFrame) -> list[str]:
         return [f"Measured on {texts[0]}."]
     groups = {text: [s for s, t in zip(frame["scheme"], texts, strict=True) if t == text] for text in texts}
     return [f"{', '.join(schemes)}: measured on {text}." for text, schemes in groups.items()]
+
+
+def _short(commits: str) -> str:
+    return ", ".join(commit[:12] for commit in commits.split(", "))
 
 
 def write(frame: pd.DataFrame, title: str, lines: Sequence[str], folder: Path, name: str) -> list[Path]:

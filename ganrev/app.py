@@ -16,7 +16,7 @@ from ganrev.runner import describe, run
 def main(cfg: DictConfig) -> str:
     """Run the composed config and print its summary; returns the run's folder, for Hydra's callbacks."""
     hydra_config = HydraConfig.get()
-    # In a sweep the error must reach Hydra, which goes on with the other jobs and reports it at the end.
+    # In a sweep the error must reach Hydra and its callback, ganrev.jobs.JobRecord; the other jobs go on.
     guard = nullcontext() if hydra_config.mode == RunMode.MULTIRUN else plain_errors()
     with guard:
         folder = run(cfg, list(hydra_config.overrides.task))

@@ -16,6 +16,7 @@ from ganrev.auto import AutoCodec
 from ganrev.data.formats import decode_picture
 from ganrev.data.pictures import ALIGNED, SIZE, crop_picture
 from ganrev.errors import plain_errors
+from ganrev.files import write_whole
 from ganrev.gan import GanCodec
 from ganrev.metrics import bits_per_pixel, distortion
 from ganrev.paths import config_dir
@@ -50,16 +51,6 @@ def check_output(output: Path, source: Path | None = None) -> None:
         raise ValueError(f"{output} is a folder; -o takes the name of a file")
     if not output.parent.is_dir():
         raise ValueError(f"there is no folder {output.parent} to write {output.name} to; make it first")
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file completely or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> bytes:

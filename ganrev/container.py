@@ -76,7 +76,8 @@ def fingerprint(digest: str) -> bytes:
     return mark
 
 
-def _checksum(head: bytes, payload: bytes) -> int:
+def checksum(head: bytes, payload: bytes) -> int:
+    """Return the CRC-16 (CCITT) of a file from all but the two bytes that hold it."""
     return binascii.crc_hqx(payload, binascii.crc_hqx(head, 0xFFFF))
 
 
@@ -88,7 +89,7 @@ def write(content: Container) -> bytes:
     header = _HEADERS[content.version]
     fields = (MAGIC, content.version << 4 | content.entropy_code, step, content.fingerprint)
     head = header.pack(*fields, 0)[:-2]
-    return header.pack(*fields, _checksum(head, content.payload)) + content.payload
+    return header.pack(*fields, checksum(head, content.payload)) + content.payload
 
 
 def _float_bits(value: float) -> int:
@@ -118,9 +119,9 @@ def read(blob: bytes) -> Container:
     header = _HEADERS[version]
     if len(blob) < header.size:
         raise CorruptFileError(f"truncated .gr file: {len(blob)} bytes, the header alone takes {header.size}")
-    _, kind, step, mark, checksum = header.unpack(blob[: header.size])
+    _, kind, step, mark, expected = header.unpack(blob[: header.size])
     payload = blob[header.size :]
-    if _checksum(blob[: header.size - 2], payload) != checksum:
+    if checksum(blob[: header.size - 2], payload) != expected:
         raise CorruptFileError("the .gr file is truncated or altered: its checksum does not match; fetch it again")
     scaled = version == _SCALED
     if scaled:

@@ -7,18 +7,21 @@ import torch
 from torch import Tensor
 
 from ganrev.gan import GanCodec
-from ganrev.quantise import dequantise, stored_step
+from ganrev.quantise import dequantise, step_for
 from ganrev.ratedistortion import Effort
 from ganrev.reversal import lane_rng
 
 _NEAR = 0.98  # a size is hit from below where the file takes this share of it
-_SEARCH = Effort(steps=100, lr=0.03, rounds=30)
+_SEARCH = Effort(steps=80, lr=0.03, rounds=25)
 _TOUCH_UP = Effort(steps=0, lr=0.03, rounds=25)
 _SEARCHES, _TOUCHES = 3, 8
 _CLOSE = 0.99  # a quality is hit where the distortion is this share of what is allowed
-_FIRST_PRICE = 1e-4
+_FIRST_PRICE = 1e-4  # times the loss's curvature
 _PRICES = (1e-7, 1.0)  # between which lambda is looked for
-_SHRINKS, _WORSENS = 0.45, 0.12  # a file takes about lambda ** -0.45 bytes, and its distortion grows as lambda ** 0.12
+# A file takes about lambda ** -0.25 bytes and its distortion grows as lambda ** 0.12, until two tries tell better; what
+# they tell is believed within bounds.
+_SHRINKS, _SHRINKS_WITHIN = 0.25, (0.1, 1.0)
+_WORSENS, _WORSENS_WITHIN = 0.12, (0.03, 0.5)
 
 
 @dataclass
@@ -34,6 +37,15 @@ class File:
     distortion: float = math.inf
     rank: tuple[bool, float] = (True, math.inf)  # whether it misses the target, and what then is to be small
     hit: bool = False
+    last: tuple[float, float] | None = None  # price and outcome of the last try
+
+    def power(self, outcome: float, guess: float, within: tuple[float, float]) -> float:
+        """Return how the outcome moves with the price, as the power of a law: from this try and the last."""
+        last, self.last = self.last, (self.lmbda, outcome)
+        if last is None or abs(apart := math.log(self.lmbda / last[0])) < 0.05:
+            return guess
+        low, high = within
+        return min(max(abs(math.log(outcome / last[1]) / apart), low), high)
 
     def move(self, dearer: bool, guess: float) -> None:
         """Set the next price: the guess, or the middle of what is left where the guess lies outside."""
@@ -46,6 +58,7 @@ class File:
     def loosen(self) -> None:
         """Widen the bounds: found by one kind of search, they hold only nearly for another."""
         self.low, self.high = max(_PRICES[0], self.low / 3), min(_PRICES[1], self.high * 3)
+        self.last = None
 
 
 class Fit:
@@ -63,31 +76,37 @@ class Fit:
         self.codec, self.images, self.z = codec, images, z
         self.target_bytes, self.limit = target_bytes, limit
         self.rngs = [lane_rng(codec.seed, image, 0) for image in images]
-        self.files = [File(_FIRST_PRICE) for _ in images]
+        self.files = [File(_FIRST_PRICE * codec.curvature) for _ in images]
 
     def run(self) -> list[File]:
         """Return one file a picture."""
         for _ in range(_SEARCHES):
-            self._try(self.z, [stored_step(file.lmbda) for file in self.files], _SEARCH)
+            self._try(_SEARCH, again=False)
         for file in self.files:
             file.loosen()
         for _ in range(_TOUCHES):
-            if all(file.hit for file in self.files):
-                break
-            steps = [file.step for file in self.files]
-            symbols = torch.stack([file.symbols for file in self.files])
-            self._try(dequantise(symbols, self.codec.steps_in_z(torch.tensor(steps))), steps, _TOUCH_UP)
+            self._try(_TOUCH_UP, again=True)
         return self.files
 
-    def _try(self, z: Tensor, steps: list[float], effort: Effort) -> None:
-        """Search for symbols of each picture at its price, and learn from what they take and give."""
-        prices, stored = torch.tensor([file.lmbda for file in self.files]), torch.tensor(steps)
-        symbols = self.codec.weigh(z, self.images, self.rngs, stored, prices, effort)
-        drawn_from = dequantise(symbols, self.codec.steps_in_z(stored))
-        distortions = self.codec.distortions(drawn_from, self.images).tolist()
-        for file, row, step, distortion in zip(self.files, symbols, steps, distortions, strict=True):
-            if not file.hit:
-                self._learn(file, row, step, distortion)
+    def _try(self, effort: Effort, again: bool) -> None:
+        """Search for symbols of each picture that has not hit, at its price, and learn from what they take and give.
+
+        Args:
+            effort: of the search.
+            again: begin at the picture's best file, with its step, rather than at its latents.
+        """
+        lanes = [lane for lane, file in enumerate(self.files) if not file.hit]
+        if not lanes:
+            return
+        files, images = [self.files[lane] for lane in lanes], self.images[lanes]
+        prices = torch.tensor([file.lmbda for file in files])
+        steps = torch.tensor([file.step if again else step_for(file.lmbda, self.codec.curvature) for file in files])
+        in_z = self.codec.steps_in_z(steps)
+        z = dequantise(torch.stack([file.symbols for file in files]), in_z) if again else self.z[lanes]
+        symbols = self.codec.weigh(z, images, [self.rngs[lane] for lane in lanes], steps, prices, effort)
+        distortions = self.codec.distortions(dequantise(symbols, in_z), images).tolist()
+        for file, row, step, distortion in zip(files, symbols, steps.tolist(), distortions, strict=True):
+            self._learn(file, row, step, distortion)
 
     def _learn(self, file: File, symbols: Tensor, step: float, distortion: float) -> None:
         """Keep what was found if it is better, and set the picture's next price.
@@ -99,11 +118,13 @@ class Fit:
         if self.target_bytes is not None:
             ratio, near = len(blob) / self.target_bytes, _NEAR
             rank = (ratio > 1, len(blob) if ratio > 1 else distortion)
-            dearer, guess = ratio > 1, file.lmbda * ratio ** (1 / _SHRINKS)
+            power = file.power(ratio, _SHRINKS, _SHRINKS_WITHIN)
+            dearer, guess = ratio > 1, file.lmbda * ratio ** (1 / power)
         else:
             ratio, near = distortion / self.limit, _CLOSE
             rank = (ratio > 1, distortion if ratio > 1 else len(blob))
-            dearer, guess = ratio <= 1, file.lmbda * ratio ** (-1 / _WORSENS)
+            power = file.power(ratio, _WORSENS, _WORSENS_WITHIN)
+            dearer, guess = ratio <= 1, file.lmbda * ratio ** (-1 / power)
         if rank < file.rank:
             file.symbols, file.step, file.blob, file.distortion = symbols, step, blob, distortion
             file.rank, file.hit = rank, near <= ratio <= 1

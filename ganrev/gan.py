@@ -61,7 +61,8 @@ class GanCodec:
             raise ValueError(f"seed must be a whole number, got {seed!r}")
         self.device, self.seed, self.on_trace = device, int(seed), on_trace
         self.entropy, self.reversal = entropy, reversal
-        self.step, self.scaled = quant.step_in_z(scale), quant.scaled
+        self.curvature = getattr(loss, "curvature", 1.0)
+        self.step, self.scaled = quant.step_in_z(scale, self.curvature), quant.scaled
         self.effort, self.lmbda = quant.effort, quant.lmbda
         self._check_step(generator)
         self.generator = generator.freeze().to(device.torch_device)

@@ -19,9 +19,10 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from ganrev import metrics
+from ganrev import metrics, trace
 from ganrev.codec import Codec
 from ganrev.data.pictures import Pictures
+from ganrev.journal import Journal
 from ganrev.options import is_whole
 from ganrev.pixels import from_pillow
 
@@ -47,12 +48,16 @@ class Encoded:
     """What encoding left beside the files.
 
     Attributes:
+        batches: names of the pictures that have a file, batch by batch.
         seconds: encode time by name, the batch's time shared equally.
         failed: reason by name, for pictures that the codec refused.
+        traces: what the codec's `on_trace` was given, joined (`ganrev.trace`); empty for a codec that has none.
     """
 
+    batches: list[list[str]]
     seconds: dict[str, float]
     failed: dict[str, str]
+    traces: dict[str, np.ndarray]
 
 
 def check_batch_size(batch_size: object) -> int:
@@ -63,26 +68,49 @@ def check_batch_size(batch_size: object) -> int:
 
 
 def encode_all(codec: Codec, pictures: Pictures, folder: Path, batch_size: int) -> Encoded:
-    """Write `folder/blobs/<name><suffix>` for each picture; a batch that fails is tried one by one."""
+    """Write `folder/blobs/<name><suffix>` for each picture; a batch that fails is tried one by one.
+
+    Batches that `folder/journal` holds are taken from there.
+    """
     batch_size = check_batch_size(batch_size)
-    blobs_dir = folder / "blobs"
-    blobs_dir.mkdir(parents=True)
-    seconds: dict[str, float] = {}
-    failed: dict[str, str] = {}
+    (folder / "blobs").mkdir(parents=True, exist_ok=True)
+    journal = Journal(folder, "encode")
+    results, traces = [], []
     bar = tqdm(total=len(pictures.names), desc="encoding", unit="picture", leave=False)
     for begin in range(0, len(pictures.names), batch_size):
         batch = slice(begin, begin + batch_size)
-        names, images = pictures.names[batch], pictures.images[batch]
-        for group, blobs, elapsed in _encode_batch(codec, names, images, failed):
-            for name, blob in zip(group, blobs, strict=True):
-                (blobs_dir / f"{name}{codec.suffix}").write_bytes(blob)
-                seconds[name] = elapsed / len(group)
+        names = pictures.names[batch]
+        found = journal.find(names)
+        if found is None:
+            found = _encode_batch(codec, names, pictures.images[batch], folder / "blobs")
+            journal.keep(names, *found)  # after the files: whoever finds it finds them
+        results.append(found[0])
+        traces += [found[1]] if found[1] else []
         bar.update(len(names))
     bar.close()
-    return Encoded(seconds, failed)
+    seconds = {name: value for result in results for name, value in result["seconds"].items()}
+    failed = {name: reason for result in results for name, reason in result["failed"].items()}
+    batches = [list(result["seconds"]) for result in results if result["seconds"]]
+    return Encoded(batches, seconds, failed, trace.join(traces))
 
 
-def _encode_batch(codec: Codec, names: list[str], images: Tensor, failed: dict[str, str]):
+def _encode_batch(
+    codec: Codec, names: list[str], images: Tensor, blobs_dir: Path
+) -> tuple[dict[str, dict], dict[str, np.ndarray]]:
+    """Write a batch's files; returns `seconds` and `failed` as in `Encoded`, and the trace."""
+    traces: list[trace.Trace] = []
+    if hasattr(codec, "on_trace"):
+        codec.on_trace = traces.append
+    seconds: dict[str, float] = {}
+    failed: dict[str, str] = {}
+    for group, blobs, elapsed in _encode(codec, names, images, failed):
+        for name, blob in zip(group, blobs, strict=True):
+            (blobs_dir / f"{name}{codec.suffix}").write_bytes(blob)
+            seconds[name] = elapsed / len(group)
+    return {"seconds": seconds, "failed": failed}, trace.join([t.arrays() for t in traces])
+
+
+def _encode(codec: Codec, names: list[str], images: Tensor, failed: dict[str, str]):
     """Yield (names, blobs, seconds): the batch at once, or picture by picture where one of them is refused."""
     began = time.perf_counter()
     try:
@@ -93,19 +121,25 @@ def _encode_batch(codec: Codec, names: list[str], images: Tensor, failed: dict[s
             log.warning("%s could not be encoded: %s", names[0], error)
             return
         for name, image in zip(names, images, strict=True):
-            yield from _encode_batch(codec, [name], image[None], failed)
+            yield from _encode(codec, [name], image[None], failed)
 
 
-def decode_all(folder: Path) -> dict[str, float]:
+def decode_all(folder: Path, batches: list[list[str]] | None = None) -> dict[str, float]:
     """Decode `folder/blobs` in a separate process; returns decode seconds by name.
+
+    Args:
+        folder: a run's.
+        batches: names of the files to decode at a time; None for all, in the order of their names.
 
     Raises:
         RuntimeError: that process failed; its message is passed on.
     """
-    command = [sys.executable, "-m", "ganrev.decoding", str(folder)]
+    command = [sys.executable, "-m", "ganrev.decoding", str(folder), str(os.getpid())]
     # Whatever this process can import, run from another folder or not, that one can too.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(
+        command, input=json.dumps(batches), capture_output=True, text=True, check=False, env=environment
+    )
     if done.returncode:
         raise RuntimeError(f"decoding {folder} failed:\n{done.stderr.strip()}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -119,34 +153,43 @@ def read_decoded(folder: Path, name: str) -> Tensor:
 
 def score(pictures: Pictures, folder: Path, suffix: str, encoded: Encoded, decode: dict[str, float]) -> pd.DataFrame:
     """Return one row a picture (`COLUMNS`, then `png_paper_bytes` and, where its extra is there, `stlpips`)."""
-    kept = [i for i, name in enumerate(pictures.names) if name not in encoded.failed]
-    rows, decoded = [], []
-    for i in tqdm(kept, desc="scoring", unit="picture", leave=False):
-        name, image = pictures.names[i], pictures.images[i]
+    journal = Journal(folder, "score")
+    position = {name: i for i, name in enumerate(pictures.names)}
+    rows = []
+    for names in tqdm(encoded.batches, desc="scoring", unit="batch", leave=False):
+        found = journal.find(names)
+        if found is None:
+            images = pictures.images[[position[name] for name in names]]
+            found = ({"scores": _score_batch(names, images, folder, suffix)}, {})
+            journal.keep(names, *found)
+        for name, scores in zip(names, found[0]["scores"], strict=True):
+            seconds = {"encode_seconds": encoded.seconds[name], "decode_seconds": decode[name]}
+            rows.append({"name": name, "celeba_id": pictures.celeba_ids[position[name]]} | scores | seconds)
+    if not rows:
+        return pd.DataFrame(columns=list(COLUMNS))
+    others = [key for key in rows[0] if key not in COLUMNS]
+    return pd.DataFrame(rows, columns=[*COLUMNS, *others]).astype({"celeba_id": "Int64"})
+
+
+def _score_batch(names: list[str], images: Tensor, folder: Path, suffix: str) -> list[dict[str, float]]:
+    """Return the scores of each picture of a batch, uint8 [N, 3, H, W], by their columns."""
+    decoded = torch.stack([read_decoded(folder, name) for name in names])
+    height, width = images.shape[-2:]
+    scores = []
+    for name, image, drawn in zip(names, images, decoded, strict=True):
         blob = (folder / "blobs" / f"{name}{suffix}").read_bytes()
-        decoded.append(read_decoded(folder, name))
-        height, width = image.shape[-2:]
         paper = metrics.paper_bytes(blob)
-        rows.append(
-            {
-                "name": name,
-                "celeba_id": pictures.celeba_ids[i],
-                "num_bytes": len(blob),
-                "paper_bytes": paper,
-                "bpp": metrics.bits_per_pixel(len(blob), height, width),
-                "paper_bpp": metrics.bits_per_pixel(paper, height, width),
-                **metrics.distortion(image, decoded[-1]),
-                "encode_seconds": encoded.seconds[name],
-                "decode_seconds": decode[name],
-                "png_paper_bytes": metrics.png_paper_bytes(image),
-            }
-        )
-    frame = pd.DataFrame(rows).astype({"celeba_id": "Int64"}) if rows else pd.DataFrame(columns=list(COLUMNS))
-    if rows:
-        distances = metrics.stlpips(pictures.images[kept], torch.stack(decoded))
-        if distances is not None:
-            frame["stlpips"] = distances
-    return frame
+        rate = {
+            "num_bytes": len(blob),
+            "paper_bytes": paper,
+            "bpp": metrics.bits_per_pixel(len(blob), height, width),
+            "paper_bpp": metrics.bits_per_pixel(paper, height, width),
+        }
+        scores.append(rate | metrics.distortion(image, drawn) | {"png_paper_bytes": metrics.png_paper_bytes(image)})
+    distances = metrics.stlpips(images, decoded)
+    if distances is None:
+        return scores
+    return [one | {"stlpips": distance} for one, distance in zip(scores, distances, strict=True)]
 
 
 def summarise(rows: pd.DataFrame) -> dict:

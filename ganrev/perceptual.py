@@ -28,6 +28,8 @@ class STLPIPS(nn.Module):
         ValueError: the extra `perceptual` is not installed, or there is no such network.
     """
 
+    curvature = 0.25  # see ganrev.losses
+
     def __init__(self, net: Literal["alex", "vgg"] = "alex") -> None:
         super().__init__()
         if net not in ("alex", "vgg"):

@@ -1,9 +1,11 @@
 """Where a number came from: code, versions, hardware."""
 
+import json
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 
@@ -60,3 +62,24 @@ def provenance() -> dict:
             "platform": platform.platform(),
         },
     }
+
+
+def combine(origins: Sequence[dict]) -> dict:
+    """Return the provenance of a run that several processes made, as shards or one after the other.
+
+    It is the first one's, with `others`: those that differ from it in more than time and load.
+    """
+    first = {key: value for key, value in origins[0].items() if key != "others"}
+    kinds = {_kind(first)}
+    others = []
+    for origin in [other for o in origins for other in (o, *o.get("others", []))]:
+        if _kind(origin) not in kinds:
+            kinds.add(_kind(origin))
+            others.append({key: value for key, value in origin.items() if key != "others"})
+    return first | ({"others": others} if others else {})
+
+
+def _kind(origin: dict) -> str:
+    hardware = {key: value for key, value in origin["hardware"].items() if key != "load"}
+    same = {key: value for key, value in origin.items() if key not in ("time", "others")}
+    return json.dumps(same | {"hardware": hardware}, sort_keys=True)

@@ -1,5 +1,6 @@
 """One run: resolve the config, name it by what can change its result, evaluate it once, keep everything."""
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -15,11 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganrev import harness
 from ganrev.codec import Codec
-from ganrev.data.pictures import Pictures
-from ganrev.gan import Trace
+from ganrev.data.pictures import Pictures, parse_shard
+from ganrev.files import write_whole
 from ganrev.overlap import Overlap, find_overlap, refuse
 from ganrev.pixels import resize
-from ganrev.provenance import provenance
+from ganrev.provenance import combine, provenance
 
 log = logging.getLogger(__name__)
 
@@ -75,25 +76,30 @@ def unused_overrides(cfg: DictConfig, overrides: list[str]) -> list[str]:
 
 
 def load_pictures(cfg: DictConfig, image_size: int | None) -> Pictures:
-    """Load the data source, at the codec's own size where it has one."""
-    pictures = instantiate(cfg.data).load()
-    if image_size is None or pictures.images.shape[-1] == image_size:
-        return pictures
-    log.warning(
-        "pictures are resized from %d to %d pixels, scored and counted at that size: the generator draws no other",
-        pictures.images.shape[-1],
-        image_size,
-    )
-    return dataclasses.replace(pictures, images=resize(pictures.images, image_size))
+    """Load the data source, or the shard of it that `data.shard` names, at the codec's own size where it has one."""
+    source = copy.deepcopy(cfg.data)  # which keeps its parent, for interpolations
+    OmegaConf.set_struct(source, False)
+    shard = source.pop("shard", None)
+    pictures = instantiate(source).load()
+    if image_size is not None and pictures.images.shape[-1] != image_size:
+        log.warning(
+            "pictures are resized from %d to %d pixels, scored and counted at that size: the generator draws no other",
+            pictures.images.shape[-1],
+            image_size,
+        )
+        pictures = dataclasses.replace(pictures, images=resize(pictures.images, image_size))
+    return pictures if shard is None else pictures.shard(shard, cfg.batch_size)
 
 
 def check_overlap(codec: Codec, pictures: Pictures, allowed: bool) -> Overlap:
-    """Find the pictures that the codec's generator was trained on, by its model card; no card, no overlap.
+    """Find the pictures that the codec's generator, or the codec itself, was trained on, by its model card.
+
+    Without a card there is no overlap.
 
     Raises:
         ValueError: there are such pictures and they are not `allowed`, or the card is damaged.
     """
-    card = getattr(getattr(codec, "generator", None), "card", None)
+    card = getattr(getattr(codec, "generator", codec), "card", None)
     if card is None or pictures.drawn:
         return Overlap()
     overlap = find_overlap(pictures, card)
@@ -107,6 +113,8 @@ def check_overlap(codec: Codec, pictures: Pictures, allowed: bool) -> Overlap:
 def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
     """Evaluate one config, unless that has been done; returns the run's folder.
 
+    What is finished of a run that was cut off is taken from its hidden folder, `<out>/.<run_id>.partial`.
+
     Args:
         cfg: the composed config (`configs/config.yaml`).
         overrides: the command line's, to warn about those that nothing reads.
@@ -118,70 +126,78 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
     for override in unused_overrides(cfg, overrides or []):
         log.warning("%s has no effect: the codec %s does not read it", override, cfg.codec["_target_"])
     harness.check_batch_size(cfg.batch_size)
+    suffix = shard_suffix(cfg)
     codec = instantiate(cfg.codec)
     pictures = load_pictures(cfg, codec.image_size)
     overlap = check_overlap(codec, pictures, cfg.data.get("allow_seen_in_training", False))
     codec_config = OmegaConf.to_container(cfg.codec, resolve=True)
-    name = run_id(codec, codec_config, pictures.digest, cfg.seed)
+    name = run_id(codec, codec_config, pictures.digest, cfg.seed) + suffix
     out = Path(cfg.out)
     out.mkdir(parents=True, exist_ok=True)
-    folder = out / name
+    folder, partial = out / name, out / f".{name}.partial"
     with FileLock(out / f".{name}.lock"):
         if (folder / "summary.json").exists() and not cfg.force:
             log.info("%s is there already; force=true repeats it", folder)
             return folder
-        partial = out / f".{name}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        try:
+        if cfg.force:
+            shutil.rmtree(partial, ignore_errors=True)
+        if not (partial / "summary.json").exists():
+            partial.mkdir(exist_ok=True)
             OmegaConf.save(cfg, partial / "config.yaml", resolve=True)
             _evaluate(codec, pictures, overlap, partial, cfg)
-            if folder.exists():
-                shutil.rmtree(folder)
-            partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)  # nothing is there but after an error
+        finish(partial, folder)
     return folder
 
 
+def shard_suffix(cfg: DictConfig) -> str:
+    """Return what a shard's folder is called beyond the run's id, such as `-1of4`; nothing without `data.shard`.
+
+    Raises:
+        ValueError: `data.shard` is no shard.
+    """
+    shard = cfg.data.get("shard")
+    return "" if shard is None else "-{}of{}".format(*parse_shard(shard))
+
+
+def finish(partial: Path, folder: Path) -> None:
+    """Give a run that has its `summary.json` its name; what is kept for a restart goes."""
+    shutil.rmtree(partial / "journal", ignore_errors=True)
+    if folder.exists():
+        shutil.rmtree(folder)
+    partial.rename(folder)
+
+
 def _evaluate(codec: Codec, pictures: Pictures, overlap: Overlap, folder: Path, cfg: DictConfig) -> None:
-    traces: list[Trace] = []
-    if hasattr(codec, "on_trace"):
-        codec.on_trace = traces.append
     origin = provenance() | {
         "algorithm_version": ALGORITHM_VERSION,
         "weights": getattr(codec, "digest", None),
         "data": pictures.digest,
         "seed": cfg.seed,
     }
-    (folder / "provenance.json").write_text(harness.to_json(origin))
+    path = folder / "provenance.json"
+    origins = [json.loads(path.read_text())] if path.exists() else []  # of the process that was cut off
+    write_whole(path, harness.to_json(combine([*origins, origin])).encode())
     encoded = harness.encode_all(codec, pictures, folder, cfg.batch_size)
     if len(encoded.failed) == len(pictures.names):
+        shutil.rmtree(folder)
         reason = next(iter(encoded.failed.values()))
         raise ValueError(f"not one of {len(pictures.names)} pictures could be encoded; the first: {reason}")
-    decode_seconds = harness.decode_all(folder)
+    decode_seconds = harness.decode_all(folder, encoded.batches)
     rows = harness.score(pictures, folder, codec.suffix, encoded, decode_seconds)
     rows.to_csv(folder / "rows.csv", index=False)
-    _save_traces(traces, folder)
+    if encoded.traces:
+        np.savez_compressed(folder / "traces.npz", **encoded.traces)
+    diverged = encoded.traces.get("diverged", np.zeros(0, bool))
     summary = harness.summarise(rows) | {
         "image_size": pictures.images.shape[-1],
         "images_failed": encoded.failed,
         "images_skipped": dict(pictures.skipped),
         "images_seen_in_training": len(overlap.seen),
         "images_alike_in_training": len(overlap.alike),
-        "lanes": sum(t.diverged.numel() for t in traces),
-        "lanes_diverged": sum(int(t.diverged.sum()) for t in traces),
+        "lanes": diverged.size,
+        "lanes_diverged": int(diverged.sum()),
     }
-    (folder / "summary.json").write_text(harness.to_json(summary))
-
-
-def _save_traces(traces: list[Trace], folder: Path) -> None:
-    """Write `traces.npz`: losses, chosen restarts and snapshots of z, in the order of the pictures."""
-    if not traces:
-        return
-    fields = ("losses", "diverged", "chosen", "snapshots")
-    joined = {field: np.concatenate([getattr(t, field).numpy() for t in traces]) for field in fields}
-    np.savez_compressed(folder / "traces.npz", snapshot_steps=traces[0].snapshot_steps.numpy(), **joined)
+    write_whole(folder / "summary.json", harness.to_json(summary).encode())  # last: a run that has it is finished
 
 
 def load_summary(folder: Path) -> dict:

@@ -577,7 +577,7 @@ def test_config_names_every_argument_of_the_constructor(name):
     data = OmegaConf.to_container(composed(f"data={name}").data, resolve=False)
     module, _, target = data.pop("_target_").rpartition(".")
     parameters = inspect.signature(getattr(importlib.import_module(module), target)).parameters
-    assert list(data) == list(parameters)
+    assert list(data) == ["shard", *parameters]  # of all sources, read by the runner
     for key, parameter in parameters.items():
         if parameter.default is not inspect.Parameter.empty:
             assert data[key] == parameter.default

@@ -11,14 +11,15 @@ import pytest
 import yaml
 from PIL import Image
 
+from experiments import automatic as automatic_mode
 from experiments import composition, figures, rate_distortion, rendering, sweep, table, verify
 from experiments.composition import applicable
-from ganrev import harness, metrics, runner
-from ganrev.decoding import decode_folder
+from ganrev import harness, runner
 from ganrev.paths import config_dir
 from ganrev.perceptual import is_available
-from ganrev.pixels import to_pillow
-from tests.tiny import OVERRIDES, smooth_images
+from tests.tiny import OVERRIDES
+
+pytestmark = pytest.mark.usefixtures("quick_runs")
 
 EXPERIMENTS = sorted((config_dir() / "experiment").glob("*.yaml"))
 METRICS = {"num_bytes", "paper_bytes", "bpp", "paper_bpp", "psnr", "mse", "ssim", "encode_seconds", "decode_seconds"}
@@ -40,30 +41,17 @@ def call(main, *argv):
     return printed.getvalue(), status
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_runs():
-    """Decode in this process and leave ST-LPIPS out: both are tested elsewhere, and take seconds a run."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(harness, "decode_all", decode_folder)
-        patch.setattr(metrics, "stlpips", lambda images, decoded: None)
-        yield
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with two pictures and a file that is none, and room for results."""
-    folder = tmp_path_factory.mktemp("experiments")
-    (folder / "pictures").mkdir()
-    for i, image in enumerate(smooth_images(2, 128)):
-        to_pillow(image).save(folder / "pictures" / f"face{i}.png")
-    (folder / "pictures" / "notes.txt").write_text("no picture")
-    return folder
+    """Room for runs and results."""
+    return tmp_path_factory.mktemp("experiments")
 
 
 @pytest.fixture(scope="module")
-def common(place):
-    """Overrides that every row takes, where it leaves them open."""
-    return [*OVERRIDES, "data=folder", f"data.root={place / 'pictures'}", f"out={place / 'runs'}"]
+def common(place, two_pictures):
+    """Overrides that every row takes, where it leaves them open: pictures, and among them a file that is none."""
+    (two_pictures / "notes.txt").write_text("no picture")
+    return [*OVERRIDES, "data=folder", f"data.root={two_pictures}", f"out={place / 'runs'}"]
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +106,7 @@ def test_the_generators_make_a_table(place, common):
 
 def test_the_curves_of_rate_and_distortion(place, common):
     experiment = load("rd")
-    gan, jpeg = experiment["curves"][0], experiment["curves"][2]
+    gan, jpeg = experiment["curves"][0], experiment["curves"][-1]
     gan["points"] = [[*point, "quant.steps=3", "quant.rounds=3"] for point in gan["points"][::5]]
     path = place / "few.yaml"
     path.write_text(yaml.safe_dump(experiment | {"curves": [gan, jpeg]}))
@@ -133,6 +121,54 @@ def test_the_curves_of_rate_and_distortion(place, common):
     assert printed.count(f"| {jpeg['label']} |") == 3
     assert (place / "rd" / "few.png").stat().st_size > 10_000
     assert (place / "rd" / "few.md").read_text().startswith("**Rate and distortion")
+
+
+def test_curves_are_compared_at_equal_sizes_within_their_points():
+    points = [("a", 100, 20.0, 0.5), ("a", 300, 30.0, 0.9), ("b", 150, 10.0, 0.1), ("b", 140, 9.0, 0.0)]
+    frame = pd.DataFrame(points, columns=["curve", "num_bytes", "psnr", "ssim"])
+    found = rate_distortion.at_sizes(frame, [90, 145, 200])
+    expected = [("a", 145, 22.25, 0.59), ("a", 200, 25.0, 0.7), ("b", 145, 9.5, 0.05)]
+    pd.testing.assert_frame_equal(
+        found.reset_index(drop=True), pd.DataFrame(expected, columns=["curve", "num_bytes", "psnr", "ssim"])
+    )
+
+
+def test_automatic_mode_is_compared_with_the_best_of_the_grid():
+    grid = pd.DataFrame(
+        {
+            "name": ["x", "x", "x", "x", "y", "y"],
+            "reversal": [1, 1, 2, 2, 1, 2],
+            "num_bytes": [240, 260, 250, 200, 100, 100],
+            "ssim": [0.7, 0.99, 0.8, 0.6, 0.5, 0.4],
+            "reversal_seconds": [4.0, 4.0, 6.0, 6.0, 2.0, 3.0],
+            "recode_seconds": 0.5,
+        }
+    )
+    automatic = pd.DataFrame(
+        {"name": ["y", "x"], "num_bytes": [245, 240], "ssim": [0.6, 0.9], "encode_seconds": [1.0, 2.0]}
+    )
+    means = {key: mean for key, (mean, _) in automatic_mode.compare(grid, automatic, 250).items()}
+    assert means["SSIM, grid"] == pytest.approx((0.8 + 0.5) / 2)
+    assert means["SSIM, automatic - grid"] == pytest.approx(0.1)
+    assert means["seconds, grid"] == pytest.approx((4 + 6 + 4 * 0.5 + 2 + 3 + 2 * 0.5) / 2)
+    assert means["seconds, automatic"] == pytest.approx(1.5)
+    assert means["share of sizes within 2 % from below"] == 0.5
+    with pytest.raises(ValueError, match="no step of the grid gives y at most 90 bytes"):
+        automatic_mode.compare(grid[grid["name"] == "y"], automatic[:1], 90)
+
+
+def test_the_command_of_automatic_mode(place, common):
+    experiment = load("automatic") | {"target_bytes": 60}
+    experiment["automatic"] += ["codec.lrs=[0.1]"]
+    experiment["grid"] = {"reversal.lr": [0.1], "reversal.restarts": [1, 2], "quant.step": [0.2, 1.0]}
+    path = place / "auto.yaml"
+    path.write_text(yaml.safe_dump(experiment))
+    printed, status = call(
+        automatic_mode.main, f"experiment={path}", *common, "reversal.steps=5", "--results", place / "automatic"
+    )
+    assert status == 0
+    assert "Automatic mode takes" in printed
+    assert len(pd.read_csv(place / "automatic" / "auto.csv")) == 2 * 2 * 2  # restarts, steps, pictures
 
 
 @pytest.mark.parametrize("content", [{"label": "no points"}, {"label": "x", "points": [["codec"]]}, "nothing"])
@@ -448,18 +484,19 @@ def sweep_in_miniature(folder, *overrides):
     return call(sweep.main, *small, *overrides, f"out={folder / 'runs'}", logs, "--results", folder / "sweeps")
 
 
-def test_a_sweep_writes_one_tidy_csv_and_fails_if_a_job_fails(tmp_path, caplog):
+def test_a_sweep_writes_one_tidy_csv_and_fails_if_a_job_fails(tmp_path, capfd):
     printed, status = sweep_in_miniature(tmp_path, "reversal.lr=-1,0.1")
     assert status == 1
     assert "2 runs, 2 failed" in printed
-    assert caplog.text.count("failed: ") == 2
-    assert "reversal.lr must be a positive number" in caplog.text
+    complaint = capfd.readouterr().err
+    assert f"2 jobs failed, see {tmp_path / 'sweeps' / 'sweep-jobs'}:" in complaint
+    assert complaint.count("\n    ValueError: reversal.lr must be a positive number") == 2
     frame = pd.read_csv(tmp_path / "sweeps" / "sweep.csv")
     assert frame["quant"].tolist() == ["standard", "extreme"]
     assert frame["reversal.lr"].tolist() == [0.1, 0.1]
     assert set(frame.columns) >= METRICS | {"loss", "reversal.restarts", "run", "cr", "ssim_ci95", "lanes_diverged"}
     assert frame["num_images"].tolist() == [1, 1]
-    assert [p.name for p in (tmp_path / "sweeps").iterdir()] == ["sweep.csv"]
+    assert {p.name for p in (tmp_path / "sweeps").iterdir()} == {"sweep.csv", "sweep-jobs"}
 
     # What is there is not run again: the same command without the bad rate finds everything done.
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").glob("*/summary.json")}
@@ -469,14 +506,14 @@ def test_a_sweep_writes_one_tidy_csv_and_fails_if_a_job_fails(tmp_path, caplog):
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "sweeps" / "sweep.csv"), frame)
 
 
-def test_a_killed_job_is_a_failed_one(tmp_path, monkeypatch, caplog, capsys):
+def test_a_sweep_of_which_nothing_is_left_is_an_error(tmp_path, monkeypatch, capsys):
     def killed(overrides, records):
+        records.mkdir()
         (records / "0.json").write_text('{"job": 0, "overrides": ["seed=1"], "error": "it was cut off"}')
         return 0
 
     monkeypatch.setattr(sweep, "launch", killed)
     assert call(sweep.main, "--results", tmp_path)[1] == 2
-    assert "failed: seed=1" in caplog.text
     assert "no run of the sweep was finished" in capsys.readouterr().err
 
 

@@ -114,7 +114,8 @@ def test_decoding_in_another_process_knows_only_files_and_codec(tmp_path, monkey
 
 
 def test_a_failure_of_that_process_is_passed_on(tmp_path):
-    encode_all(RawCodec(), make_pictures(1), tmp_path, 16)
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "face.png").write_bytes(b"no picture")
     configure(tmp_path, "baselines.pillow.PNG")
     with pytest.raises(RuntimeError, match=r"(?s)decoding .* failed:.*not a whole PNG file"):
         decode_all(tmp_path)

@@ -3,28 +3,30 @@
 import io
 import json
 import logging
+import tarfile
 
 import cv2
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from PIL import Image
 
 from experiments import hash_rates, table
-from ganrev import harness, perceptual
 from ganrev.data.celeba import Celeba, seeded_order
 from ganrev.data.known import KnownFaces, read_known, shipped_card
 from ganrev.data.pictures import Pictures
-from ganrev.decoding import decode_folder
 from ganrev.facehash import NUM_BITS, SAME_PHOTOGRAPH, FaceHashes, hash_faces, load_hashes
 from ganrev.generator.embedded import load
-from ganrev.overlap import find_overlap, hashes_path, refuse
-from ganrev.pixels import from_pillow, to_pillow
-from ganrev.runner import describe, load_summary, run
+from ganrev.overlap import Overlap, find_overlap, hashes_path, refuse
+from ganrev.pixels import from_pillow, to_pillow, to_png
+from ganrev.runner import check_overlap, describe, load_summary, run
 from ganrev.train.card import read_manifest, write_hashes
 from tests.tiny import OVERRIDES, TinyGenerator, compose_config
+
+pytestmark = pytest.mark.usefixtures("quick_runs")
 
 
 def textured_images(num_images, seed):
@@ -39,13 +41,6 @@ def textured_images(num_images, seed):
 
 FACES = textured_images(40, seed=1)  # stand for the training faces
 OTHERS = textured_images(40, seed=2)
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Leave out what takes seconds to start and is tested elsewhere."""
-    monkeypatch.setattr(perceptual, "is_available", lambda: False)
-    monkeypatch.setattr(harness, "decode_all", decode_folder)
 
 
 @pytest.fixture
@@ -280,6 +275,33 @@ def test_codecs_without_a_card_take_any_picture(faces_dir, monkeypatch):
     assert load_summary(run(compose_run(faces_dir, "codec=jpeg")))["images_seen_in_training"] == 0
     monkeypatch.setattr(TinyGenerator, "card", None)
     assert load_summary(run(compose_run(faces_dir)))["num_images"] == 2
+
+
+@pytest.fixture
+def pca(tmp_path, monkeypatch):
+    """Overrides of PCA, fitted on a shard of faces that are named by their CelebA numbers, 182638 and on."""
+    monkeypatch.setenv("GANREV_CACHE", str(tmp_path / "cache"))
+    with tarfile.open(tmp_path / "shard.tar", "w") as tar:
+        for number, image in enumerate(FACES, 182638):
+            entry, content = tarfile.TarInfo(f"{number}.png"), to_png(image)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return ["codec=pca", f"codec.faces=[{tmp_path / 'shard.tar'}]", "codec.components=20"]
+
+
+def test_pca_knows_the_faces_it_was_fitted_on(faces_dir, pca):
+    with pytest.raises(ValueError, match=r"1 picture was among .* b: it looks like training face CelebA 182638"):
+        run(compose_run(faces_dir, *pca))
+    assert load_summary(run(compose_run(faces_dir, *pca, "data.limit=1")))["images_seen_in_training"] == 0
+    folder = run(compose_run(faces_dir, *pca, "data.allow_seen_in_training=true"))
+    assert load_summary(folder)["images_seen_in_training"] == 1
+
+
+def test_pca_knows_the_numbers_of_the_faces_it_was_fitted_on(pca):
+    codec = instantiate(compose_config(*pca).codec)
+    with pytest.raises(ValueError, match=r"1 picture was among .* face1: CelebA 182677 was trained on"):
+        check_overlap(codec, pictures_of(OTHERS[:3], [182637, 182677, 182678]), allowed=False)
+    assert check_overlap(codec, pictures_of(OTHERS[:1], [182678]), allowed=False) == Overlap()
 
 
 def test_pictures_that_the_generator_drew_are_not_looked_at(faces_dir, monkeypatch):

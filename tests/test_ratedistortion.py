@@ -158,7 +158,7 @@ def test_scaled_steps_multiply_each_latents_own():
 
 
 def test_a_scaled_step_is_stored_in_sixteen_bits_and_ignores_latent_scale():
-    assert ScaledQuantiser(0.1).step_in_z(7.6) == ScaledQuantiser(0.1).step_in_z(1.0) == 0.10009765625
+    assert ScaledQuantiser(0.1).step_in_z(7.6, 1.0) == ScaledQuantiser(0.1).step_in_z(1.0, 1.0) == 0.10009765625
     z = torch.tensor([[0.24, 0.26]])
     steps = torch.tensor([0.5, 0.5])
     assert quantise(z, steps).tolist() == [[0, 1]]
@@ -173,7 +173,7 @@ def test_wide_steps_cost_nothing():
 
 
 def test_the_step_grows_with_the_price():
-    assert step_for(4e-4) == pytest.approx(2 * step_for(1e-4))
+    assert step_for(4e-4, 1.0) == 2 * step_for(1e-4, 1.0) == step_for(1e-4, 0.25)
 
 
 @pytest.mark.parametrize(

@@ -4,30 +4,18 @@ import pandas as pd
 import pytest
 
 from experiments import recode
-from ganrev import harness, metrics, runner
-from ganrev.decoding import decode_folder
+from ganrev import runner
 from ganrev.gan import GanCodec
 from ganrev.pixels import to_pillow
 from tests.tiny import OVERRIDES, compose_config, smooth_images
 
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_runs():
-    """Decode in this process and leave ST-LPIPS out: both are tested elsewhere, and take seconds a run."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(harness, "decode_all", decode_folder)
-        patch.setattr(metrics, "stlpips", lambda images, decoded: None)
-        yield
+pytestmark = pytest.mark.usefixtures("quick_runs")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(two_pictures, tmp_path_factory):
     """Run two pictures with the given overrides; returns the run's folder."""
-    folder = tmp_path_factory.mktemp("recode")
-    (folder / "pictures").mkdir()
-    for i, image in enumerate(smooth_images(2, 128)):
-        to_pillow(image).save(folder / "pictures" / f"face{i}.png")
-    common = [*OVERRIDES, "data=folder", f"data.root={folder / 'pictures'}", f"out={folder / 'runs'}"]
+    common = [*OVERRIDES, "data=folder", f"data.root={two_pictures}", f"out={tmp_path_factory.mktemp('recode')}"]
     return lambda *overrides: runner.run(compose_config(*common, *overrides))
 
 
@@ -45,6 +33,11 @@ def fails(capsys, *arguments):
     assert complaint.startswith("error: ")
     assert len(complaint.splitlines()) == 1
     return complaint
+
+
+def contents(folder):
+    """Return the bytes of the run's own files, by path."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.parent.name != "recoded"}
 
 
 def files(folder):
@@ -83,7 +76,7 @@ def test_the_runs_own_scale_stays_where_none_is_given(run):
 
 
 def test_the_command_prints_means_and_writes_rows(unrounded, tmp_path, capsys):
-    before = {path: path.read_bytes() for path in unrounded.rglob("*") if path.is_file()}
+    before = contents(unrounded)
     recode.main([str(unrounded), "quant=extreme", "-o", str(tmp_path / "rows.csv"), "entropy=range"])
     printed = capsys.readouterr().out
     frame = pd.read_csv(tmp_path / "rows.csv")
@@ -92,7 +85,17 @@ def test_the_command_prints_means_and_writes_rows(unrounded, tmp_path, capsys):
     assert f"ssim         {frame['ssim'].mean():.4f} ± " in printed
     assert f"from {frame['num_bytes'].min():.4f} to {frame['num_bytes'].max():.4f}" in printed
     assert "stlpips" not in printed
-    assert {path: path.read_bytes() for path in unrounded.rglob("*") if path.is_file()} == before
+    assert contents(unrounded) == before
+
+
+def test_what_was_measured_is_not_measured_again(run, monkeypatch):
+    folder = run("quant=none", "seed=3")
+    first = recode.recode(folder, ["quant=extreme"])
+    monkeypatch.setattr(GanCodec, "recode", lambda *_: pytest.fail("measured again"))
+    pd.testing.assert_frame_equal(recode.recode(folder, ["quant=extreme"]), first)
+    for other in (["quant=standard"], ["quant=extreme", "loss=l1"], ["quant=extreme", "entropy=zlib"]):
+        with pytest.raises(pytest.fail.Exception, match="measured again"):
+            recode.recode(folder, other)
 
 
 @pytest.mark.parametrize("overrides", [["quant=standard"], ["codec=jpeg", "codec.quality=10"]])
@@ -100,9 +103,9 @@ def test_a_run_without_unrounded_latents_is_refused(overrides, run, capsys):
     assert "takes a run of codec=gan with quant=none" in fails(capsys, run(*overrides), "quant=extreme")
 
 
-@pytest.mark.parametrize("override", ["loss=ssim", "reversal.steps=30", "data.limit=1", "seed=1"])
+@pytest.mark.parametrize("override", ["generator.path=x", "reversal.steps=30", "data.limit=1", "seed=1"])
 def test_what_is_beyond_rounding_and_coding_is_refused(override, unrounded, capsys):
-    assert fails(capsys, unrounded, "quant=extreme", override).endswith(f"latent_scale, not {override}")
+    assert fails(capsys, unrounded, "quant=extreme", override).endswith(f"latent_scale, loss, not {override}")
 
 
 def test_a_back_end_that_takes_no_floats_is_refused(unrounded, capsys):

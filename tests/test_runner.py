@@ -184,22 +184,6 @@ def test_force_repeats_it_with_the_same_bytes(finished, pictures_dir, tmp_path, 
         assert (again / "blobs" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_an_interrupted_run_is_begun_afresh(pictures_dir, tmp_path, monkeypatch, decode_here):
-    config = compose_run(pictures_dir, tmp_path, "codec=jpeg")
-
-    def interrupt(*arguments):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(harness, "score", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            run(config)
-    assert not list(tmp_path.glob("jpeg-*"))
-    folder = run(config)
-    assert len(load_rows(folder)) == 3
-    assert not list(tmp_path.glob(".*.partial"))
-
-
 def test_two_at_once_make_one_run(pictures_dir, tmp_path, monkeypatch, decode_here):
     evaluated = []
     evaluate = runner._evaluate

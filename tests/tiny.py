@@ -1,5 +1,8 @@
 """A generator and a codec small enough to test the harness without weights."""
 
+import os
+import time
+
 import torch
 import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
@@ -69,6 +72,16 @@ class RawCodec:
     def decode(self, blobs: list[bytes]) -> Tensor:
         rows = [torch.frombuffer(bytearray(blob), dtype=torch.uint8) for blob in blobs]
         return torch.stack(rows).view(-1, 3, self.size, self.size)
+
+
+class LoggedCodec(GanCodec):
+    """Adds a line to the file $ENCODED for each batch that it begins, and takes its time."""
+
+    def encode(self, images: Tensor) -> list[bytes]:
+        with open(os.environ["ENCODED"], "a") as log:
+            log.write(f"{len(images)}\n")
+        time.sleep(0.1)
+        return super().encode(images)
 
 
 def tiny_codec(**changes: object) -> GanCodec:

@@ -2,10 +2,11 @@
 
 import hashlib
 import logging
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
@@ -43,6 +44,7 @@ class Pictures:
         skipped: file name and reason of each picture that could not be used.
         celeba_identities: CelebA's number of the person on each picture, None where unknown; empty if none is known.
         drawn: a generator drew them; they are nobody's photographs.
+        digest_of_all: of all pictures, where these are a shard of them.
 
     Raises:
         ValueError: the shapes or lengths do not agree, or two names are equal.
@@ -54,6 +56,7 @@ class Pictures:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     celeba_identities: list[int | None] = field(default_factory=list)
     drawn: bool = False
+    digest_of_all: str = ""
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.shape[1] != 3 or self.images.dtype != torch.uint8:
@@ -76,11 +79,54 @@ class Pictures:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of names and pixels in their order, hexadecimal."""
+        """SHA-256 of names and pixels in their order, hexadecimal; of a shard, that of all the pictures."""
+        if self.digest_of_all:
+            return self.digest_of_all
         digest = hashlib.sha256(repr((self.names, list(self.images.shape))).encode())
         for image in self.images:
             digest.update(image.contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+    def shard(self, shard: str, batch_size: int) -> "Pictures":
+        """Return one of n parts of about equal size, in their order.
+
+        Parts are of whole batches, so that they are encoded in the batches that all pictures would be. `skipped` and
+        `digest` stay those of all pictures.
+
+        Args:
+            shard: `i/n`, from 1/n to n/n.
+            batch_size: pictures in a batch.
+
+        Raises:
+            ValueError: `shard` is none, or there are more shards than batches.
+        """
+        number, count = parse_shard(shard)
+        num_batches = -(-len(self) // batch_size)
+        if count > num_batches:
+            raise ValueError(
+                f"data.shard={shard}: shards are made of whole batches, and {len(self)} pictures make only "
+                f"{num_batches} of batch_size={batch_size}; take fewer shards, or smaller batches"
+            )
+        begin, end = (part * num_batches // count * batch_size for part in (number - 1, number))
+        return replace(
+            self,
+            images=self.images[begin:end].clone(),  # no view, which would hold the memory of all
+            names=self.names[begin:end],
+            celeba_ids=self.celeba_ids[begin:end],
+            celeba_identities=self.celeba_identities[begin:end],
+            digest_of_all=self.digest,
+        )
+
+
+def parse_shard(shard: object) -> tuple[int, int]:
+    """Return i and n of `i/n`; ValueError unless these are whole numbers and i is one from 1 to n."""
+    match = re.fullmatch(r"([0-9]+)/([0-9]+)", str(shard))
+    number, count = (int(part) for part in match.groups()) if match else (0, 0)
+    if not 1 <= number <= count:
+        raise ValueError(
+            f"data.shard must be i/n, i from 1 to n: of four shards the first is 1/4 and the last 4/4; got {shard!r}"
+        )
+    return number, count
 
 
 @dataclass(frozen=True)

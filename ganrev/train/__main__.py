@@ -122,14 +122,13 @@ class Training:
         x = deblur(to_x(images.to(self.device)), strength.to(self.device)).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             proposal = self.encoder(x)
-        z = self._refine(proposal, x) if self.refining else proposal
+        # What the generator wants of refined latents is asked of the encoder.
+        z = self._refine(proposal, x) + proposal - proposal.detach() if self.refining else proposal
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             z = z + cfg.latent_noise * torch.randn(z.shape, generator=rng).to(self.device)
             drawn = self.network(z)
         terms = {"mse": self.mse(drawn, x).mean(), "ssim": self.ssim(drawn, x).mean()}
         total = cfg.mse_weight * terms["mse"] + cfg.ssim_weight * terms["ssim"]
-        if self.refining:
-            total = total + ((proposal - z.detach()) ** 2).mean()
         if self.sharpening:
             sharp, terms_s = self._sharpen(x, drawn, rng)
             total, terms = total + sharp, terms | terms_s
@@ -144,8 +143,8 @@ class Training:
     def _refine(self, proposal: Tensor, x: Tensor) -> Tensor:
         """Return latents [N, D] a few steps of reversal away from the encoder's proposal.
 
-        Reversal ends elsewhere than the encoder points; the generator is to be good where it will be used. Source:
-        the latents of Bojanowski et al. 2018, "Optimizing the latent space of generative networks", from a better start.
+        Reversal ends elsewhere than the encoder points, and the generator is to be good where it will be used. Source:
+        Bojanowski et al. 2018, "Optimizing the latent space of generative networks", with a better start.
         """
         with torch.no_grad():
             torch._foreach_copy_(list(self.still.parameters()), list(self.network.parameters()))

@@ -1,0 +1,142 @@
+"""`python -m experiments.bench`: how fast and how lean reversal is, beside a plain loop, measured in turn.
+
+The plain loop does what public re-implementations do: one image at a time, float32, Adam at a constant rate, weight
+gradients left on. Generator, loss, rate, number of steps and start are the same for both.
+"""
+
+import argparse
+import logging
+import os
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import torch
+from hydra.utils import instantiate
+from torch import Tensor
+
+from experiments.bench import measures, points
+from experiments.bench.drawing import draw_bench
+from experiments.bench.plain import plain_generator
+from experiments.bench.race import race, tile
+from experiments.composition import compose_config
+from ganrev.data.celeba import CelebaSample
+from ganrev.data.folder import Folder
+from ganrev.data.seen import Seen
+from ganrev.errors import plain_errors
+from ganrev.fetch import FetchError
+from ganrev.gan import GanCodec
+from ganrev.harness import to_json
+from ganrev.pixels import resize
+from ganrev.provenance import provenance
+
+_log = logging.getLogger(__name__)
+
+
+def make_codec(overrides: Sequence[str]) -> GanCodec:
+    """Return the codec to measure; ValueError for one that a plain loop by Adam is nothing to compare with."""
+    codec = instantiate(compose_config(overrides).codec)
+    if not isinstance(codec, GanCodec):
+        raise ValueError(f"the benchmark measures codec=gan, got {type(codec).__name__}: leave codec= out")
+    if codec.reversal.optimizer != "adam":
+        raise ValueError(
+            "the plain loop descends by Adam at the rate of reversal.lr, which means nothing for "
+            f"reversal.optimizer={codec.reversal.optimizer}: leave it at adam"
+        )
+    return codec
+
+
+def load_faces(folder: Path | None, codec: GanCodec, limit: int) -> tuple[Tensor, str]:
+    """Return uint8 [N, 3, S, S] and where they come from: a folder, the CelebA sample, or else the generator."""
+    if folder is not None:
+        return resize(Folder(folder, limit=limit).load().images, codec.image_size), "folder"
+    try:
+        return resize(CelebaSample(limit=limit).load().images, codec.image_size), "celeba_sample"
+    except FetchError as error:
+        _log.warning("%s\nThe generator draws the pictures.", error)
+        return Seen(codec.generator, limit=limit).load().images, "seen"
+
+
+def measure(codec: GanCodec, images: Tensor, plan: points.Plan) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Measure all points but memory.
+
+    Returns:
+        The rows of `points.COLUMNS`, the curves of SSIM over seconds, and the operators ranked by their time.
+    """
+    networks = {"plain": plain_generator(codec.generator), "plain, frozen": plain_generator(codec.generator, True)}
+    rows = points.speed(codec, networks, images, plan)
+    steps, batch = measures.WARM_UP, tile(images, codec.device.lanes)
+    operators = measures.rank_operators(
+        codec.device.torch_device, partial(measures.descend, codec, batch, steps, [steps]), steps * len(batch)
+    )
+    found = race(codec, networks["plain"], images, plan.long_rounds)
+    rows += points.to_plain_ssim(found, found.our_seconds.shape[1])
+    rows += points.decoding(codec, images, plan)
+    rows += points.growth(codec, networks["plain"], images, plan)
+    return pd.DataFrame(rows, columns=list(points.COLUMNS)), found.curves(), operators
+
+
+def describe(frame: pd.DataFrame) -> str:
+    """Return the ratios and shares as a short table, a line each."""
+    shown = frame[frame["unit"].isin(["times", "share"]) | (frame["measure"] == "decode")]
+    lines = []
+    for row in shown.itertuples():
+        lanes = "" if pd.isna(row.lanes) else f", {row.lanes:.0f} at a time"
+        reach = f"  ({row.lowest:.3g} to {row.highest:.3g})" if row.repetitions > 1 else ""
+        value = f"{row.median:8.3g} {row.unit}{reach}" if row.median else "   never"
+        lines.append(f"({row.point}) {row.measure:<33}{row.variant + lanes:<40}{value}")
+    return "\n".join(lines)
+
+
+def _settings(codec: GanCodec, images: Tensor, source: str) -> dict:
+    reversal = codec.reversal
+    return {
+        "pictures": {"source": source, "number": len(images), "size": images.shape[-1]},
+        "weights": codec.digest,
+        "loss": type(codec.loss).__name__,
+        "reversal": {"lr": reversal.lr, "steps": reversal.steps, "schedule": reversal.schedule},
+        "device": {"name": str(codec.device.torch_device), "dtype": codec.precision, "lanes": codec.device.lanes},
+        "tf32": {"matmul": torch.backends.cuda.matmul.allow_tf32, "cudnn": torch.backends.cudnn.allow_tf32},
+        # glibc's settings change both speed and memory; the Makefile makes them.
+        "environment": {key: os.environ[key] for key in sorted(os.environ) if key.startswith(("MALLOC_", "OMP_"))},
+    }
+
+
+def run(plan: points.Plan, overrides: Sequence[str], faces: Path | None, out: Path) -> None:
+    """Measure everything, print the ratios, and write CSVs, a figure and where they came from."""
+    began = time.perf_counter()
+    overrides = [*plan.overrides, *overrides]
+    origin = provenance()  # the load before, not that of the benchmark itself
+    codec = make_codec(overrides)
+    images, source = load_faces(faces, codec, plan.num_images)
+    remembered = points.memory(plan, overrides)
+    frame, curves, operators = measure(codec, images, plan)
+    frame = pd.concat([frame, pd.DataFrame(remembered)], ignore_index=True).sort_values("point", kind="stable")
+    out.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(out / "bench.csv", index=False)
+    curves.to_csv(out / "ssim.csv", index=False)
+    operators.to_csv(out / "operators.csv", index=False)
+    draw_bench(frame, curves, operators, out / "bench.png")
+    origin |= {"settings": _settings(codec, images, source), "seconds": time.perf_counter() - began}
+    (out / "provenance.json").write_text(to_json(origin))
+    print(f"{describe(frame)}\n\n{out}: bench.csv, ssim.csv, operators.csv, bench.png, provenance.json")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the benchmark; a user's mistake prints one line and exits with 2."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.bench", description=__doc__.split(": ", 1)[1])
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="of configs/config.yaml: device.lanes=16")
+    parser.add_argument("--faces", type=Path, metavar="FOLDER", help="your own pictures instead of the CelebA sample")
+    parser.add_argument("--quick", action="store_true", help="a minute's look; its numbers mean little")
+    parser.add_argument("--out", type=Path, default=Path("results/bench"), help="folder to write (%(default)s)")
+    arguments = parser.parse_intermixed_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    with plain_errors():
+        plan = points.QUICK if arguments.quick else points.FULL
+        run(plan, arguments.overrides, arguments.faces, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""The points of the benchmark, each as rows of one table."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from experiments.bench import measures
+from experiments.bench.race import Race, tile
+from ganrev.decoding import BATCH_SIZE
+from ganrev.gan import GanCodec
+from ganrev.generator.base import Generator
+
+COLUMNS = ("point", "measure", "variant", "lanes", "unit", "median", "lowest", "highest", "repetitions")
+FIT_LANES = 8  # so many fit a CPU's cache; what a lane costs in the largest batch is compared with them
+GEMM_SIZES = {"cpu": (1024, 2048, 4096), "cuda": (4096, 8192)}  # sides of matrices, the best counts
+
+Cases = Mapping[tuple[str, int | None], Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to measure.
+
+    Attributes:
+        num_images: pictures of the race.
+        rounds: repetitions of speed and decoding.
+        long_rounds: repetitions of what takes long, the race and growth with lanes.
+        lanes: batch sizes for growth; `FIT_LANES` is one of them.
+        memory_lanes: batch sizes whose memory is measured, each in a process of its own.
+        timed_steps: of a measurement of speed.
+        overrides: of configs/config.yaml; the user's come after them.
+    """
+
+    num_images: int
+    rounds: int
+    long_rounds: int
+    lanes: tuple[int, ...]
+    memory_lanes: tuple[int, ...]
+    timed_steps: int
+    overrides: tuple[str, ...] = ()
+
+
+FULL = Plan(8, 7, 2, (1, 2, 4, 8, 16, 32, 64, 128, 256), (1, 8, 64, 256), 20)
+QUICK = Plan(2, 2, 1, (1, 8, 16), (8,), 4, ("reversal.steps=20",))
+
+
+def rows_of(point: str, measure: str, unit: str, cases: Cases) -> list[dict]:
+    """Return one row of `COLUMNS` for the values of each variant and number of lanes."""
+    shared = {"point": point, "measure": measure, "unit": unit}
+    return [
+        shared | {"variant": variant, "lanes": lanes} | measures.spread(values)
+        for (variant, lanes), values in cases.items()
+    ]
+
+
+def _timed(steps: int) -> tuple[int, int]:
+    """Return the first and the last step of a clock that times so many."""
+    return measures.WARM_UP, measures.WARM_UP + steps
+
+
+def speed(codec: GanCodec, networks: Mapping[str, Generator], images: Tensor, plan: Plan) -> list[dict]:
+    """Measure (a) lane-steps per second and (c) the share of the machine's GEMM rate, in the same rounds.
+
+    Args:
+        codec: ours.
+        networks: of the plain loops, by variant.
+        images: uint8 [N, 3, S, S].
+        plan: how much to measure.
+    """
+    device, lanes = codec.device.torch_device, codec.device.lanes
+    grid = _timed(plan.timed_steps)
+    todo = {("ganrev", lanes): partial(measures.descend, codec, tile(images, lanes), grid[-1], grid)}
+    for name, network in networks.items():
+        todo[name, 1] = partial(measures.descend_plainly, codec, network, images[:1], grid[-1], grid)
+    sizes = GEMM_SIZES[device.type]
+    dtypes = {codec.precision: codec.device.dtype, "float32": torch.float32}
+    gemms = {(key, None): partial(measures.gemm_rate, device, dtype, sizes) for key, dtype in dtypes.items()}
+    found = measures.interleave(todo | gemms, plan.rounds, "measuring speed")
+    rates = {case: [measures.lane_steps_per_second(clocks) for clocks in found[case]] for case in todo}
+    ours = rates["ganrev", lanes]
+    times = {(f"ganrev / {name}", lanes): measures.ratios(ours, rates[name, 1]) for name in networks}
+    flops = {("ganrev", lanes): measures.count_flops(codec.generator, FIT_LANES)}
+    flops |= {(name, 1): measures.count_flops(network, FIT_LANES) for name, network in networks.items()}
+    return [
+        *rows_of("a", "lane_steps_per_second", "1/s", rates),
+        *rows_of("a", "speed", "times", times),
+        *_shares(rates, flops, {key: found[key, None] for key in dtypes}, codec.precision),
+    ]
+
+
+def _shares(
+    rates: Cases, flops: Mapping[tuple[str, int], float], gemms: Mapping[str, list[float]], precision: str
+) -> list[dict]:
+    """Return the rows of (c): GEMM rates, arithmetic, and its rate as a share of a GEMM's of the same dtype."""
+    shares = {}
+    for case, values in rates.items():
+        gemm = gemms[precision if case[0] == "ganrev" else "float32"]
+        shares[case] = [flops[case] * rate for rate in measures.ratios(values, gemm)]
+    gemm_rows = {(key, None): [rate / 1e9 for rate in values] for key, values in gemms.items()}
+    return [
+        *rows_of("c", "gemm", "GFLOP/s", gemm_rows),
+        *rows_of("c", "arithmetic", "GFLOP/lane-step", {case: [count / 1e9] for case, count in flops.items()}),
+        *rows_of("c", "share_of_gemm", "share", shares),
+    ]
+
+
+def to_plain_ssim(found: Race, lanes: int) -> list[dict]:
+    """Return the rows of (b): time to the SSIM at which the plain loop ends."""
+    seconds, steps = found.seconds_to_plain(), found.steps_to_plain()
+    own = {"ganrev": lanes, "plain": 1}
+    last = {"ganrev": found.our_ssim[:, -1], "plain": found.plain_ssim[:, -1]}
+    whole = {"ganrev": found.our_seconds.mean(axis=1)[:, -1], "plain": [found.plain_seconds.mean(axis=0)[-1]]}
+    quotient = ("plain / ganrev", lanes)
+    gain = measures.ratios(seconds["plain"], seconds["ganrev"])
+    return [
+        *rows_of("b", "seconds_to_plain_ssim", "s per image", {(name, own[name]): seconds[name] for name in own}),
+        *rows_of("b", "steps_to_plain_ssim", "steps", {(name, own[name]): [steps[name]] for name in own}),
+        *rows_of("b", "time_to_plain_ssim", "times", {quotient: gain}),
+        *rows_of("b", "time_to_plain_ssim_of_each_image", "times", {quotient: found.ratio_of_each()}),
+        *rows_of("b", "ssim_after_all_steps", "mean", {(name, own[name]): [last[name].mean()] for name in own}),
+        *rows_of("b", "seconds_for_all_steps", "s per image", {(name, own[name]): whole[name] for name in own}),
+    ]
+
+
+def memory(plan: Plan, overrides: Sequence[str]) -> list[dict]:
+    """Measure (d) peak memory, each variant in a process of its own.
+
+    Raises:
+        RuntimeError: such a process failed.
+    """
+    cases = [("plain", 1), ("plain, frozen", 1), *(("ganrev", lanes) for lanes in plan.memory_lanes)]
+    found = {case: _memory_of(*case, overrides) for case in tqdm(cases, desc="measuring memory", leave=False)}
+    work = {case: [one["peak"] - one["baseline"]] for case, one in found.items()}
+    times = {("ganrev / plain", n): measures.ratios(work["ganrev", n], work["plain", 1]) for n in plan.memory_lanes}
+    return [
+        *rows_of("d", "working_memory", "MiB", work),
+        *rows_of("d", "peak_memory", "MiB", {case: [one["peak"]] for case, one in found.items()}),
+        *rows_of("d", "memory", "times", times),
+    ]
+
+
+def _memory_of(variant: str, lanes: int, overrides: Sequence[str]) -> dict[str, float]:
+    command = [sys.executable, "-m", "experiments.bench.memory", variant, str(lanes), *overrides]
+    # Whatever this process can import, that one can too.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise RuntimeError(f"measuring the memory of {variant} failed:\n{done.stderr.strip()}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def decoding(codec: GanCodec, images: Tensor, plan: Plan) -> list[dict]:
+    """Measure (e) the time to decode a picture, alone and in batches."""
+    drafts = copy.copy(codec)
+    drafts.reversal = copy.copy(codec.reversal)
+    drafts.reversal.steps = 1  # what is in a file does not change how long it takes to decode
+    blobs = drafts.encode(images)
+
+    def milliseconds(number: int) -> float:
+        batch = [blobs[i % len(blobs)] for i in range(number)]
+        began = measures.now(codec.device.torch_device)
+        codec.decode(batch)
+        return 1e3 * (measures.now(codec.device.torch_device) - began) / number
+
+    milliseconds(1)  # burn-in
+    numbers = sorted({*plan.lanes, BATCH_SIZE})
+    found = measures.interleave({n: partial(milliseconds, n) for n in numbers}, plan.rounds, "decoding")
+    return rows_of("e", "decode", "ms per image", {("ganrev", n): values for n, values in found.items()})
+
+
+def growth(codec: GanCodec, network: Generator, images: Tensor, plan: Plan) -> list[dict]:
+    """Measure (f) what a lane-step costs in batches of more and more lanes, cut into parts as the codec does."""
+    grid = _timed(plan.timed_steps)
+    todo = {("plain", 1): partial(measures.descend_plainly, codec, network, images[:1], grid[-1], grid)}
+    for lanes in plan.lanes:
+        grid = _timed(max(4, 64 // lanes))  # few lanes are over in no time
+        todo["ganrev", lanes] = partial(measures.descend, codec, tile(images, lanes), grid[-1], grid)
+    found = measures.interleave(todo, plan.long_rounds, "measuring growth")
+    rates = {case: [measures.lane_steps_per_second(clocks) for clocks in rounds] for case, rounds in found.items()}
+    costs = {case: [1e3 / rate for rate in values] for case, values in rates.items()}
+    most = max(plan.lanes)
+    times = measures.ratios(costs["ganrev", most], costs["ganrev", FIT_LANES])
+    return [
+        *rows_of("f", "lane_steps_per_second", "1/s", rates),
+        *rows_of("f", "milliseconds_per_lane_step", "ms", costs),
+        *rows_of("f", "cost_of_a_lane", "times", {(f"{most} / {FIT_LANES} lanes", None): times}),
+    ]

@@ -1,0 +1,44 @@
+"""What finished batches have given, kept so that a killed run goes on where it stopped."""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ganrev.files import write_whole
+
+
+class Journal:
+    """Keeps the result of a stage for each batch of pictures, a file a batch, there as a whole or not at all.
+
+    A batch is known by the names of its pictures in their order. Where `batch_size` has changed, nothing of the old
+    batches is found, and they are done again.
+
+    Args:
+        folder: a run's; the files go to `folder/journal/<stage>/`.
+        stage: of the run, such as `encode`.
+    """
+
+    def __init__(self, folder: Path, stage: str) -> None:
+        self._folder = folder / "journal" / stage
+
+    def find(self, names: list[str]) -> tuple[dict, dict[str, np.ndarray]] | None:
+        """Return what `keep` was given for a batch, or None."""
+        path = self._path(names)
+        if not path.exists():
+            return None
+        with np.load(path) as stored:
+            arrays = dict(stored)
+        return json.loads(str(arrays.pop("result"))), arrays
+
+    def keep(self, names: list[str], result: dict, arrays: dict[str, np.ndarray] | None = None) -> None:
+        """Keep the result of a batch: what JSON can hold, numbers to the last bit, and arrays by name."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = io.BytesIO()
+        np.savez(file, result=np.array(json.dumps(result)), **(arrays or {}))
+        write_whole(self._path(names), file.getvalue())
+
+    def _path(self, names: list[str]) -> Path:
+        return self._folder / f"{hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]}.npz"

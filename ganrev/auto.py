@@ -23,7 +23,7 @@ from ganrev.reversal import Reversal, lane_rng
 _JUDGES = {"ssim": SSIM, "psnr": MSE}
 _LIMITS = {"ssim": (0.0, 1.0), "psnr": (5.0, 60.0)}
 _RUNGS = ((30, 2), (50, 4), (200, 1))  # steps, then one lane in so many stays
-_SMALLEST = 32  # bytes: header, width, and next to nothing
+_SMALLEST = 16  # bytes: header, width, and next to nothing
 
 
 @dataclass(frozen=True)

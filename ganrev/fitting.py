@@ -14,7 +14,7 @@ from ganrev.reversal import lane_rng
 _NEAR = 0.98  # a size is hit from below where the file takes this share of it
 _SEARCH = Effort(steps=80, lr=0.03, rounds=25)
 _TOUCH_UP = Effort(steps=0, lr=0.03, rounds=25)
-_SEARCHES, _TOUCHES = 3, 8
+_SEARCHES, _TOUCHES = 3, 5
 _CLOSE = 0.99  # a quality is hit where the distortion is this share of what is allowed
 _FIRST_PRICE = 1e-4  # times the loss's curvature
 _PRICES = (1e-7, 1.0)  # between which lambda is looked for
@@ -25,18 +25,12 @@ _WORSENS, _WORSENS_WITHIN = 0.12, (0.03, 0.5)
 
 
 @dataclass
-class File:
-    """A picture's best file so far, and between which prices of a byte a better one may lie."""
+class Price:
+    """The price of a byte to try next, and between which prices a better one may lie."""
 
     lmbda: float
     low: float = _PRICES[0]
     high: float = _PRICES[1]
-    step: float = 0.0
-    symbols: Tensor | None = None
-    blob: bytes = b""
-    distortion: float = math.inf
-    rank: tuple[bool, float] = (True, math.inf)  # whether it misses the target, and what then is to be small
-    hit: bool = False
     last: tuple[float, float] | None = None  # price and outcome of the last try
 
     def power(self, outcome: float, guess: float, within: tuple[float, float]) -> float:
@@ -55,10 +49,23 @@ class File:
             self.high = min(self.high, self.lmbda)
         self.lmbda = guess if self.low < guess < self.high else math.sqrt(self.low * self.high)
 
-    def loosen(self) -> None:
-        """Widen the bounds: found by one kind of search, they hold only nearly for another."""
-        self.low, self.high = max(_PRICES[0], self.low / 3), min(_PRICES[1], self.high * 3)
-        self.last = None
+    def loosened(self) -> "Price":
+        """Return it with wider bounds: found by one kind of search, they hold only nearly for another."""
+        return Price(self.lmbda, max(_PRICES[0], self.low / 3), min(_PRICES[1], self.high * 3))
+
+
+@dataclass
+class File:
+    """A picture's best file so far, and the price to try next."""
+
+    price: Price
+    lmbda: float = 0.0
+    step: float = 0.0
+    symbols: Tensor | None = None
+    blob: bytes = b""
+    distortion: float = math.inf
+    rank: tuple[bool, float] = (True, math.inf)  # whether it misses the target, and what then is to be small
+    hit: bool = False
 
 
 class Fit:
@@ -76,16 +83,21 @@ class Fit:
         self.codec, self.images, self.z = codec, images, z
         self.target_bytes, self.limit = target_bytes, limit
         self.rngs = [lane_rng(codec.seed, image, 0) for image in images]
-        self.files = [File(_FIRST_PRICE * codec.curvature) for _ in images]
+        self.files = [File(Price(_FIRST_PRICE * codec.curvature)) for _ in images]
 
     def run(self) -> list[File]:
         """Return one file a picture."""
         for _ in range(_SEARCHES):
             self._try(_SEARCH, again=False)
+        searched = [file.price for file in self.files]
         for file in self.files:
-            file.loosen()
+            file.price = file.price.loosened()
         for _ in range(_TOUCHES):
             self._try(_TOUCH_UP, again=True)
+        for file, price in zip(self.files, searched, strict=True):
+            file.price = price
+        for _ in range(_SEARCHES):  # where changing single symbols has not led there
+            self._try(_SEARCH, again=False)
         return self.files
 
     def _try(self, effort: Effort, again: bool) -> None:
@@ -99,8 +111,8 @@ class Fit:
         if not lanes:
             return
         files, images = [self.files[lane] for lane in lanes], self.images[lanes]
-        prices = torch.tensor([file.lmbda for file in files])
-        steps = torch.tensor([file.step if again else step_for(file.lmbda, self.codec.curvature) for file in files])
+        prices = torch.tensor([file.price.lmbda for file in files])
+        steps = torch.tensor([file.step if again else step_for(file.price.lmbda, self.codec.curvature) for file in files])
         in_z = self.codec.steps_in_z(steps)
         z = dequantise(torch.stack([file.symbols for file in files]), in_z) if again else self.z[lanes]
         symbols = self.codec.weigh(z, images, [self.rngs[lane] for lane in lanes], steps, prices, effort)
@@ -114,18 +126,19 @@ class Fit:
         A file that misses the target is the better the nearer it comes; one that does not, the less it distorts at
         the size asked for, or the less it takes at the quality asked for.
         """
-        blob = self.codec.write(symbols.numpy(), step)
+        blob, price = self.codec.write(symbols.numpy(), step), file.price
         if self.target_bytes is not None:
             ratio, near = len(blob) / self.target_bytes, _NEAR
             rank = (ratio > 1, len(blob) if ratio > 1 else distortion)
-            power = file.power(ratio, _SHRINKS, _SHRINKS_WITHIN)
-            dearer, guess = ratio > 1, file.lmbda * ratio ** (1 / power)
+            power = price.power(ratio, _SHRINKS, _SHRINKS_WITHIN)
+            dearer, guess = ratio > 1, price.lmbda * ratio ** (1 / power)
         else:
             ratio, near = distortion / self.limit, _CLOSE
             rank = (ratio > 1, distortion if ratio > 1 else len(blob))
-            power = file.power(ratio, _WORSENS, _WORSENS_WITHIN)
-            dearer, guess = ratio <= 1, file.lmbda * ratio ** (-1 / power)
+            power = price.power(ratio, _WORSENS, _WORSENS_WITHIN)
+            dearer, guess = ratio <= 1, price.lmbda * ratio ** (-1 / power)
         if rank < file.rank:
-            file.symbols, file.step, file.blob, file.distortion = symbols, step, blob, distortion
+            file.lmbda, file.step, file.symbols, file.blob = price.lmbda, step, symbols, blob
+            file.distortion = distortion
             file.rank, file.hit = rank, near <= ratio <= 1
-        file.move(dearer, guess)
+        price.move(dearer, guess)

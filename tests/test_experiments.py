@@ -75,6 +75,7 @@ def test_every_experiment_is_run_here():
         "comparisons": {"figures"},
         "overrides": {"sweep"},
         "curves": {"rd"},
+        "grid": {"automatic"},
     }
     found = {kind: {p.stem for p in EXPERIMENTS if kind in load(p.stem)} for kind in kinds}
     assert found == kinds

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,10 +17,8 @@ from tests.tiny import RawCodec, smooth_images
 
 ROOT = Path(__file__).resolve().parent.parent
 LAUNCHERS = {
-    "basic": [],
     "joblib": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
     "submitit_local": ["hydra/launcher=submitit_local"],
-    # Without its dashboard; a job that is killed is otherwise tried three times more.
     "ray": ["hydra/launcher=ray", "+hydra.launcher.ray.init={num_cpus:2,include_dashboard:false}"],
 }
 
@@ -33,7 +32,7 @@ class KilledCodec(RawCodec):
 
 def sweep(launcher, folder, *overrides):
     """Run a sweep over one picture; returns its exit status, what it complained of, and the records of its jobs."""
-    if launcher != "basic" and not find_spec(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher"):
+    if not find_spec(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher"):
         pytest.skip(f"needs the extra {launcher.split('_')[0]}")
     (folder / "pictures").mkdir()
     to_pillow(smooth_images(1, 128)[0]).save(folder / "pictures" / "face.png")
@@ -48,19 +47,16 @@ def sweep(launcher, folder, *overrides):
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_job_that_fails_does_not_stop_the_others(launcher, tmp_path):
-    status, complaint, records = sweep(launcher, tmp_path, "codec=jpeg", "codec.quality=-1,10,20")
+    status, complaint, records = sweep(launcher, tmp_path, "codec=jpeg", "codec.quality=-1,10")
     assert status == 1, complaint
-    failed, *done = records
+    failed, done = records
     assert failed["error"] == "ValueError: codec.quality must be a whole number between 1 and 95, got -1"
     assert "Traceback" in failed["traceback"]
     assert f"1 job failed, see {tmp_path / 'logs' / 'jobs'}:" in complaint
-    assert complaint.rstrip().endswith(f"{' '.join(failed['overrides'])}\n    {failed['error']}")
-    assert [load_summary(Path(record["run"]))["num_images"] for record in done] == [1, 1]
-    assert {Path(record["run"]).parent for record in done} == {tmp_path / "runs"}
-    assert [("codec.quality=10" in r["overrides"], "codec.quality=20" in r["overrides"]) for r in done] == [
-        (True, False),
-        (False, True),
-    ]
+    assert f"{' '.join(failed['overrides'])}\n    {failed['error']}" in complaint
+    assert "codec.quality=10" in done["overrides"]
+    assert Path(done["run"]).parent == tmp_path / "runs"
+    assert load_summary(Path(done["run"]))["num_images"] == 1
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
@@ -71,4 +67,9 @@ def test_a_job_that_is_killed_is_recorded(launcher, tmp_path):
     assert status == 1, complaint
     assert records[0]["error"] == "no end was recorded: it was killed, or is still running"
     assert "failed, see" in complaint
-    assert records[0] in read_failed(tmp_path / "logs" / "jobs")
+    assert read_failed(tmp_path / "logs" / "jobs")[0] == records[0]
+    if launcher == "submitit_local":  # where each job is a process that goes on by itself; joblib gives up
+        deadline = time.monotonic() + 300
+        while not list((tmp_path / "runs").glob("rawcodec-*")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert [path.name.split("-")[0] for path in (tmp_path / "runs").glob("*/")] == ["rawcodec"]

@@ -112,7 +112,8 @@ class Fit:
             return
         files, images = [self.files[lane] for lane in lanes], self.images[lanes]
         prices = torch.tensor([file.price.lmbda for file in files])
-        steps = torch.tensor([file.step if again else step_for(file.price.lmbda, self.codec.curvature) for file in files])
+        curvature = self.codec.curvature
+        steps = torch.tensor([file.step if again else step_for(file.price.lmbda, curvature) for file in files])
         in_z = self.codec.steps_in_z(steps)
         z = dequantise(torch.stack([file.symbols for file in files]), in_z) if again else self.z[lanes]
         symbols = self.codec.weigh(z, images, [self.rngs[lane] for lane in lanes], steps, prices, effort)

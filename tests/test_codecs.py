@@ -7,11 +7,13 @@ import torch
 from hydra.utils import instantiate
 from PIL import Image
 
+from ganrev import auto, fitting
 from ganrev.auto import AutoCodec
 from ganrev.codec import check_images
 from ganrev.metrics import distortion
 from ganrev.paths import config_dir
 from ganrev.pixels import to_images, to_png, to_x
+from ganrev.ratedistortion import Effort
 from tests.tiny import OVERRIDES, compose_config, smooth_images
 
 CONFIGS = sorted(path.stem for path in (config_dir() / "codec").glob("*.yaml"))
@@ -28,6 +30,10 @@ def make_codec(request, tmp_path_factory):
                 (folder / f"{number}.png").write_bytes(to_png(image))
             patch.setenv("GANREV_CACHE", str(folder / "cache"))
             own = [f"codec.faces=[{folder}]", "codec.components=40"]
+        if request.param == "gan_auto":
+            own = ["codec.target_bytes=30"]  # what sixteen latents can use
+            patch.setattr(auto, "_RUNGS", ((5, 2), (10, 2), (20, 1)))
+            patch.setattr(fitting, "_SEARCH", Effort(steps=10, lr=0.03, rounds=5))
         yield lambda: instantiate(compose_config(*OVERRIDES, f"codec={request.param}", *own).codec)
 
 

@@ -62,13 +62,17 @@ def frequencies(code: int) -> np.ndarray:
 
 def code_lengths(code: int, largest: int) -> np.ndarray:
     """Return the ideal code length of each symbol from -largest to largest under one scale code, in bits [2 M + 1]."""
+    return _lengths(code, np.abs(np.arange(-largest, largest + 1)))
+
+
+def _lengths(code: int, magnitudes: np.ndarray) -> np.ndarray:
+    """Return the ideal code length in bits of symbols of some magnitudes, of the same shape."""
     table = frequencies(code)
     inside = len(table) // 2 - 1
-    excess = np.maximum(np.arange(largest + 1) - inside, 0)
+    excess = np.maximum(magnitudes - inside, 0)
     gamma = 2 * np.floor(np.log2(np.maximum(excess, 1))) + 2  # sign, then Elias gamma
-    bits = np.log2(TOTAL / table[np.minimum(np.arange(largest + 1), inside) + inside])
-    bits = np.where(excess > 0, np.log2(TOTAL / table[-1]) + gamma, bits)
-    return np.concatenate((bits[:0:-1], bits))
+    bits = np.log2(TOTAL / table[np.minimum(magnitudes, inside) + inside])
+    return np.where(excess > 0, np.log2(TOTAL / table[-1]) + gamma, bits)
 
 
 @cache
@@ -104,16 +108,13 @@ def shifted(codes: np.ndarray, offset: int) -> np.ndarray:
 
 
 def best_offset(symbols: np.ndarray, codes: np.ndarray) -> int:
-    """Return what to add to all scale codes so that int32 symbols [D] take the fewest bits, -128 to 127.
-
-    Symbols beyond 2048, as of a lane that diverged, are priced like it: tables up to 32767 would fill the memory.
-    """
-    largest = min(int(np.abs(symbols).max(initial=1)), 2048)
-    index = symbols.clip(-largest, largest) + largest
+    """Return what to add to all scale codes so that int32 symbols [D] take the fewest bits, -128 to 127."""
+    magnitudes, index = np.unique(np.abs(symbols), return_inverse=True)
+    known = tuple(magnitudes.tolist())
 
     def bits(offset: int) -> float:
         kinds, place = np.unique(shifted(codes, offset), return_inverse=True)
-        return float(_lengths(tuple(kinds.tolist()), largest)[place, index].sum())
+        return float(_table_of_lengths(tuple(kinds.tolist()), known)[place, index].sum())
 
     best, least = 0, bits(0)
     for stride in (8, 4, 2, 1):  # the length has one minimum, and every offset asks for tables of its own
@@ -123,9 +124,9 @@ def best_offset(symbols: np.ndarray, codes: np.ndarray) -> int:
     return best
 
 
-@lru_cache(maxsize=64)
-def _lengths(kinds: tuple[int, ...], largest: int) -> np.ndarray:
-    return np.stack([code_lengths(kind, largest) for kind in kinds])
+@lru_cache(maxsize=512)
+def _table_of_lengths(kinds: tuple[int, ...], magnitudes: tuple[int, ...]) -> np.ndarray:
+    return np.stack([_lengths(kind, np.array(magnitudes)) for kind in kinds])
 
 
 def encode_fitted(symbols: np.ndarray, codes: np.ndarray) -> bytes:

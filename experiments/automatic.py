@@ -84,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with plain_errors():
         experiment = composition.load_experiment(name, "target_bytes", "automatic", "reversal", "rounding", "grid")
         own = [*experiment["automatic"], f"codec.target_bytes={experiment['target_bytes']}"]
+        composition.compose_all([own, experiment["reversal"]], arguments.overrides)
         print("automatic mode", flush=True)
         automatic = load_rows(_run(own, arguments.overrides))
         grid = measure_grid(experiment, arguments.overrides)

@@ -87,16 +87,40 @@ def applicable(own: Sequence[str], user: Sequence[str]) -> list[str]:
     """Return the user's overrides that a row leaves open.
 
     What a row chooses itself stands, for its label says so. Where both choose a group (`data=`), the user's keys
-    inside it (`data.root=`) belong to the user's choice and are left out with it.
+    inside it (`data.root=`) belong to the user's choice and are left out with it. So is a key that this row's own
+    choices do not have (`codec.faces=` beside codec=jpeg); `compose_all` sees to it that some row has it.
     """
     taken = {_key(o) for o in own} & {_key(o) for o in user}
-    return [o for o in user if _key(o) not in taken and _key(o).split(".")[0] not in taken]
+    left = [o for o in user if _key(o) not in taken and _key(o).split(".")[0] not in taken]
+    groups = [o for o in left if "." not in _key(o)]
+    cfg = compose_config([*own, *groups])
+    return [o for o in left if o in groups or _has_key(cfg, o)]
+
+
+def _has_key(cfg: DictConfig, override: str) -> bool:
+    """Whether an override of a value finds one to replace, or brings its own."""
+    parent, _, last = _key(override).rpartition(".")
+    node = OmegaConf.select(cfg, parent)
+    return override[0] in "+~" or (isinstance(node, DictConfig) and last in node)
 
 
 def compose_config(overrides: Sequence[str]) -> DictConfig:
     """Compose `configs/config.yaml` with Hydra overrides, as `run.py` does."""
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         return compose("config", overrides=list(overrides))
+
+
+def compose_all(rows: Sequence[Sequence[str]], user: Sequence[str]) -> list[DictConfig]:
+    """Compose each row with the user's overrides that apply to it, to find mistakes before hours of work.
+
+    Raises:
+        hydra.errors.HydraException: an override is a mistake, or none of the rows has its key.
+    """
+    added = [applicable(own, user) for own in rows]
+    for override in user:
+        if not any(override in some for some in added):
+            compose_config([*rows[0], override])  # Hydra says what is wrong, unless each row makes its own choice
+    return [compose_config([*own, *some]) for own, some in zip(rows, added, strict=True)]
 
 
 def run_all(rows: Sequence[tuple[str, list[str]]], user: Sequence[str]) -> list[Path]:
@@ -109,12 +133,11 @@ def run_all(rows: Sequence[tuple[str, list[str]]], user: Sequence[str]) -> list[
     Raises:
         ValueError: a bad option, or not one picture of a row could be encoded.
     """
-    configs = []
+    configs = compose_all([own for _, own in rows], user)
     unused = set(user)
-    for _, own in rows:  # all of them first: a mistake shows before hours of work
+    for (_, own), cfg in zip(rows, configs, strict=True):
         added = applicable(own, user)
-        configs.append(compose_config([*own, *added]))
-        unused -= set(added) - set(unused_overrides(configs[-1], added))
+        unused -= set(added) - set(unused_overrides(cfg, added))
     for override in user:
         if override in unused:
             _log.warning("%s has no effect: no row reads it, or each makes its own choice", override)

@@ -111,9 +111,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with plain_errors():
         experiment = composition.load_experiment(name, "curves")
         curves = read_curves(experiment)
-        for curve in curves:  # all of them first: a mistake shows before hours of work
-            for overrides in [curve.reversal] if curve.reversal else curve.points:
-                composition.compose_config([*overrides, *composition.applicable(overrides, arguments.overrides)])
+        runs = [own for curve in curves for own in ([curve.reversal] if curve.reversal else curve.points)]
+        composition.compose_all(runs, arguments.overrides)
         frame = pd.concat([measure(curve, arguments.overrides) for curve in curves], ignore_index=True)
         arguments.results.mkdir(parents=True, exist_ok=True)
         text = to_markdown(frame, experiment.get("title", name))

@@ -18,7 +18,7 @@ from ganrev.losses import MSE, SSIM
 from ganrev.options import is_number, is_whole
 from ganrev.pixels import to_x
 from ganrev.quantise import RateDistortion
-from ganrev.reversal import Reversal, lane_rng
+from ganrev.reversal import Reversal, keep_lanes, lane_rng
 
 _JUDGES = {"ssim": SSIM, "psnr": MSE}
 _LIMITS = {"ssim": (0.0, 1.0), "psnr": (5.0, 60.0)}
@@ -161,7 +161,7 @@ class AutoCodec:
 
     def reverse(self, images: Tensor) -> tuple[Tensor, list[int]]:
         """Return latents float32 [N, D] of uint8 pictures [N, 3, S, S], and the lane that each came from."""
-        found = [self._halve(part) for part in images.split(self.device.lanes)]
+        found = self.device.in_parts(lambda part: self._halve(images[part]), len(images))
         return torch.cat([z for z, _ in found]), [lane for _, lanes in found for lane in lanes]
 
     def _halve(self, images: Tensor) -> tuple[Tensor, list[int]]:
@@ -192,7 +192,7 @@ class AutoCodec:
             bar.update(steps)
             kept = self._best(start + lrs * moved.detach(), targets, picture, share)
             start, lrs, picture, lane = start[kept], lrs[kept], picture[kept], lane[kept]
-            moved, optimizer = _keep(optimizer, moved, kept)
+            moved, optimizer = keep_lanes(optimizer, moved, kept)
         bar.close()
         return (start + lrs * moved.detach()).cpu(), lane.tolist()
 
@@ -212,12 +212,3 @@ class AutoCodec:
         per_picture = len(z) // len(targets)
         order = verdict.view(-1, per_picture).argsort(dim=1)[:, : max(1, per_picture // share)]
         return (order + torch.arange(len(targets))[:, None] * per_picture).flatten()
-
-
-def _keep(optimizer: torch.optim.Adam, lanes: Tensor, kept: Tensor) -> tuple[Tensor, torch.optim.Adam]:
-    """Return some lanes and an optimiser that remembers them alone."""
-    fewer = lanes.detach()[kept].requires_grad_(True)
-    successor = torch.optim.Adam([fewer], lr=1.0)
-    old = optimizer.state[lanes]
-    successor.state[fewer] = {key: value[kept] if value.ndim else value.clone() for key, value in old.items()}
-    return fewer, successor

@@ -17,7 +17,7 @@ from ganrev.quantise import SYMBOL_LIMIT, Quantiser, dequantise, quantise
 from ganrev.rangecoder import scale_codes
 from ganrev.ratedistortion import Effort
 from ganrev.reversal import Reversal, Reversed, lane_rng, reverse
-from ganrev.trace import Recorder, Trace
+from ganrev.trace import Recorder, Trace, make_trace
 
 
 class GanCodec:
@@ -74,6 +74,8 @@ class GanCodec:
         self._mark = container.fingerprint(self.digest)
         blank = torch.zeros(1, 3, self.image_size, self.image_size, device=device.torch_device)
         self.loss(blank, blank)  # a loss that cannot take this size says so now, not after the descent
+        if reversal.init == "linear":
+            self.fast_generator.propose(blank)  # likewise
 
     def _check_step(self, generator: Generator) -> None:
         """Raise ValueError for a step that the entropy back end or the symbols' 16 bits cannot carry."""
@@ -105,14 +107,13 @@ class GanCodec:
         restarts = self.reversal.restarts
         lane_images = images.repeat_interleave(restarts, dim=0)
         rngs = [lane_rng(self.seed, image, i % restarts) for i, image in enumerate(lane_images)]
-        recorder = Recorder(self.reversal.steps)
-        found = self._reverse(lane_images, rngs, recorder)
-        symbols, costs = self._symbols(found.z.cpu(), lane_images, rngs)
-        chosen = costs.view(-1, restarts).argmin(dim=1)
+        found, recorders = self._reverse(lane_images, rngs)
+        lanes = (~found.lost).nonzero().flatten()  # as many of each picture
+        symbols, costs = self._symbols(found.z[lanes].cpu(), lane_images[lanes], [rngs[lane] for lane in lanes])
+        best = costs.view(len(images), -1).argmin(dim=1) + torch.arange(0, len(lanes), len(lanes) // len(images))
         if self.on_trace:
-            self.on_trace(recorder.trace(found, chosen, restarts))
-        kept = symbols.view(len(images), restarts, -1)[torch.arange(len(images)), chosen]
-        return [self.write(row, self.step) for row in kept.numpy()]
+            self.on_trace(make_trace(found, recorders, lanes[best] % restarts, restarts))
+        return [self.write(row, self.step) for row in symbols[best].numpy()]
 
     def recode(self, z: Tensor, images: Tensor) -> list[bytes]:
         """Quantise and code latents [N, D] that were found before for uint8 pictures [N, 3, S, S]: N `.gr` files."""
@@ -133,12 +134,12 @@ class GanCodec:
         """
         return self._draw(self.latents(blobs))
 
-    def _reverse(self, images: Tensor, rngs: list[torch.Generator], recorder: Recorder) -> Reversed:
-        """Reverse all lanes, as many at a time as the device likes, in equal parts."""
-        results = []
-        for lanes in self._parts(len(images)):
-            recorder.start_part()
-            result = reverse(
+    def _reverse(self, images: Tensor, rngs: list[torch.Generator]) -> tuple[Reversed, list[Recorder]]:
+        """Reverse all lanes, the restarts of a picture side by side; returns a recorder a part, too."""
+
+        def reverse_part(lanes: list[int]) -> tuple[Reversed, Recorder]:
+            recorder = Recorder(self.reversal.steps)
+            found = reverse(
                 self.fast_generator,
                 self.loss,
                 self._targets(images[lanes]),
@@ -147,13 +148,10 @@ class GanCodec:
                 recorder,
                 f"reversing {lanes[0] + 1}-{lanes[-1] + 1} of {len(images)} lanes",
             )
-            results.append(result)
-        fields = ("z", "losses", "diverged")
-        return Reversed(*(torch.cat([getattr(r, field) for r in results]) for field in fields))
+            return found, recorder
 
-    def _parts(self, num_lanes: int) -> list[list[int]]:
-        """Return the lanes in equal parts, of as many at a time as the device likes."""
-        return [part.tolist() for part in torch.arange(num_lanes).chunk(-(-num_lanes // self.device.lanes))]
+        parts, recorders = zip(*self.device.in_parts(reverse_part, len(images), self.reversal.restarts), strict=True)
+        return Reversed(*(torch.cat([getattr(p, field) for p in parts]) for field in vars(parts[0]))), list(recorders)
 
     def _targets(self, images: Tensor) -> Tensor:
         return to_x(images.to(self.device.torch_device)).contiguous(memory_format=torch.channels_last)
@@ -166,7 +164,7 @@ class GanCodec:
         in_z = self.steps_in_z(self.step, self.scaled)
         plain = quantise(z, in_z)
         if self.effort is None:
-            alone = self.reversal.restarts == 1  # nothing to choose from
+            alone = self.reversal.restarts == 1 or self.reversal.halving  # nothing to choose from
             return plain, torch.zeros(len(z)) if alone else self.distortions(dequantise(plain, in_z), images)
         steps, prices = torch.full((len(z),), self.step), torch.full((len(z),), self.lmbda)
         pair = (plain, self.weigh(z, images, rngs, steps, prices, self.effort))
@@ -189,19 +187,21 @@ class GanCodec:
         Returns:
             int32 [L, D].
         """
-        results, device = [], self.device.torch_device
-        for lanes in self._parts(len(images)):
+        device = self.device.torch_device
+
+        def search_part(lanes: list[int]) -> Tensor:
             problem = ratedistortion.Problem(
                 self.fast_generator,
                 self.loss,
                 self._targets(images[lanes]),
                 self.steps_in_z(steps[lanes]).to(device),
                 lmbda[lanes].to(device),
-                lambda symbols, steps=steps[lanes]: self._codes(symbols, steps),
+                lambda symbols: self._codes(symbols, steps[lanes]),
             )
             streams = [rngs[lane] for lane in lanes]
-            results.append(ratedistortion.search(problem, z[lanes].to(device), effort, streams).cpu())
-        return torch.cat(results)
+            return ratedistortion.search(problem, z[lanes].to(device), effort, streams).cpu()
+
+        return torch.cat(self.device.in_parts(search_part, len(images)))
 
     def num_bytes(self, symbols: Tensor, steps: Tensor) -> Tensor:
         """Return the ideal size of each lane's payload, float32 [L], in bytes, from symbols [L, D] and steps [L]."""

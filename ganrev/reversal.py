@@ -1,11 +1,12 @@
 """Reverse a generator: find the latents that redraw given pictures, by gradient descent.
 
-A lane is one attempt: one picture, one restart. Lanes share a batch for speed and nothing else.
+A lane is one attempt: one picture, one restart. Lanes share a batch for speed, and what one of them finds depends on
+no other, but that restarts of a picture may be told to leave when they fall behind.
 """
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,9 @@ from ganrev.options import is_number, is_whole
 
 Progress = Callable[[int, Tensor], None]
 
+_WINDOW = 25  # steps over which losses are averaged, to tell whether a lane still falls
+_RUNGS = ((0.1, 0.5), (0.3, 0.0))  # share of the steps, and of a picture's restarts that stay: at least one
+
 
 @dataclass(frozen=True)
 class Reversed:
@@ -25,13 +29,15 @@ class Reversed:
 
     Attributes:
         z: float32 [L, D], one latent vector a lane.
-        losses: float32 [L, steps], the loss before each step.
+        losses: float32 [L, steps], the loss before each step; NaN once the lane has left.
         diverged: bool [L], lanes whose loss is no longer finite or has risen above where it began.
+        lost: bool [L], restarts that left for better ones of their picture.
     """
 
     z: Tensor
     losses: Tensor
     diverged: Tensor
+    lost: Tensor
 
 
 class Reversal:
@@ -42,8 +48,15 @@ class Reversal:
         lr: learning rate on the sum over lanes of per-image mean losses; the paper's lies between 1 and 10.
         steps: number of gradient steps.
         momentum: of SGD.
+        betas: of Adam, how slowly its two averages forget.
         schedule: `constant`, or `cosine` down to zero.
+        init: where a picture's first lane starts: `prior`, a draw from it, or `linear`, where the inverse of the
+            generator's linear map points (`Generator.propose`). Other restarts draw from the prior.
         restarts: attempts a picture; the codec keeps the best.
+        halving: whether restarts leave that fall behind: half of them after a tenth of the steps, all but the best
+            after three tenths (successive halving: Jamieson and Talwalkar 2016).
+        plateau: a lane leaves once its loss, over 25 steps, has fallen by less than this share; None to take every
+            step. For a constant rate: cosine's last steps pay because they are small.
         clip: keep z in [-1, 1], where a uniform prior put it (a normal prior has no bounds, and nothing is
             clipped): `none`, `hard` (clamp) or `stochastic` (redraw each element that leaves from
             the interval; Lipton and Tripathi 2017).
@@ -58,13 +71,24 @@ class Reversal:
         lr: float = 0.06,
         steps: int = 300,
         momentum: float = 0.0,
+        betas: Sequence[float] = (0.9, 0.999),
         schedule: Literal["constant", "cosine"] = "cosine",
+        init: Literal["prior", "linear"] = "prior",
         restarts: int = 1,
+        halving: bool = True,
+        plateau: float | None = None,
         clip: Literal["none", "hard", "stochastic"] = "none",
     ) -> None:
         _one_of("optimizer", optimizer, ("sgd", "adam"))
         _one_of("schedule", schedule, ("constant", "cosine"))
         _one_of("clip", clip, ("none", "hard", "stochastic"))
+        _one_of("init", init, ("prior", "linear"))
+        if not isinstance(halving, bool):
+            raise ValueError(f"reversal.halving must be true or false, got {halving!r}")
+        if plateau is not None and not (is_number(plateau) and 0 < plateau < 1):
+            raise ValueError(f"reversal.plateau must lie between 0 and 1, or be null, got {plateau!r}")
+        if plateau is not None and schedule != "constant":
+            raise ValueError("reversal.plateau belongs to reversal.schedule=constant; a cosine ends by itself")
         for name, value in (("steps", steps), ("restarts", restarts)):
             if not (is_whole(value) and value >= 1):
                 raise ValueError(f"reversal.{name} must be a whole number of at least 1, got {value!r}")
@@ -74,14 +98,19 @@ class Reversal:
             raise ValueError(f"reversal.momentum must lie in [0, 1), got {momentum!r}")
         if momentum and optimizer == "adam":
             raise ValueError("reversal.momentum belongs to optimizer=sgd; adam has its own, leave it at 0")
-        self.optimizer, self.lr, self.momentum = optimizer, lr, momentum
+        if not (
+            isinstance(betas, Sequence) and len(betas) == 2 and all(is_number(beta) and 0 <= beta < 1 for beta in betas)
+        ):
+            raise ValueError(f"reversal.betas must be two numbers in [0, 1), such as [0.9, 0.999], got {betas!r}")
+        self.optimizer, self.lr, self.momentum, self.betas = optimizer, lr, momentum, tuple(betas)
         self.steps, self.schedule = int(steps), schedule
-        self.restarts, self.clip = int(restarts), clip
+        self.init, self.restarts, self.clip = init, int(restarts), clip
+        self.halving, self.plateau = halving, plateau
 
     def make_optimizer(self, z: Tensor) -> torch.optim.Optimizer:
         """Return the optimiser over one batch of lanes; elementwise, so lanes stay independent."""
         if self.optimizer == "adam":
-            return torch.optim.Adam([z], lr=self.lr)
+            return torch.optim.Adam([z], lr=self.lr, betas=self.betas)
         return torch.optim.SGD([z], lr=self.lr, momentum=self.momentum)
 
     def lr_at(self, step: int) -> float:
@@ -89,6 +118,16 @@ class Reversal:
         if self.schedule == "constant":
             return self.lr
         return self.lr * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+    def restarts_after(self, step: int) -> int:
+        """Return how many restarts of each picture go on after a step."""
+        parts = [part for share, part in _RUNGS if self.halving and step >= round(share * self.steps)]
+        return max(1, math.ceil(min(parts, default=1.0) * self.restarts))
+
+    def judges_at(self, step: int) -> bool:
+        """Return whether lanes may leave after a step."""
+        fewer = self.restarts_after(step) < (self.restarts if step == 0 else self.restarts_after(step - 1))
+        return fewer or (self.plateau is not None and (step + 1) % _WINDOW == 0)
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -125,6 +164,32 @@ def clip_latents(z: Tensor, clip: str, rngs: list[torch.Generator]) -> None:
             z[lane] = torch.where(outside[lane], fresh, z[lane])
 
 
+def first_latents(generator: Generator, targets: Tensor, rngs: list[torch.Generator], settings: Reversal) -> Tensor:
+    """Return where each lane starts, float32 [L, D] on the targets' device; arguments as of `reverse`."""
+    start = torch.cat([generator.sample_prior(1, rng) for rng in rngs]).to(targets.device)
+    if settings.init == "linear":
+        start[:: settings.restarts] = generator.propose(targets[:: settings.restarts])
+    return start
+
+
+def keep_lanes(optimizer: torch.optim.Optimizer, z: Tensor, kept: Tensor) -> tuple[Tensor, torch.optim.Optimizer]:
+    """Return some of the lanes, and an optimiser that remembers them alone.
+
+    Args:
+        optimizer: over z, and nothing else.
+        z: [L, D].
+        kept: their indices, int64.
+    """
+    fewer = z.detach()[kept].requires_grad_(True)
+    options = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
+    successor = type(optimizer)([fewer], **options)
+    successor.state[fewer] = {
+        key: value[kept] if isinstance(value, Tensor) and value.ndim else value
+        for key, value in optimizer.state[z].items()
+    }
+    return fewer, successor
+
+
 def reverse(
     generator: Generator,
     loss: nn.Module,
@@ -139,8 +204,8 @@ def reverse(
     Args:
         generator: frozen, in the precision and on the device to compute with.
         loss: takes x and target [L, 3, H, W] in [-1, 1], returns [L].
-        targets: x of each lane, float32 [L, 3, H, W] on the generator's device.
-        rngs: one random stream a lane (`lane_rng`); the first draw is the initial z.
+        targets: x of each lane, float32 [L, 3, H, W] on the generator's device; restarts of a picture side by side.
+        rngs: one random stream a lane (`lane_rng`); the first draw is its initial z.
         settings: the descent.
         on_step: called with the step and z [L, D] before each step, and once more after the last.
         label: of the progress bar.
@@ -150,32 +215,80 @@ def reverse(
 
     Source: paper, section 3 ("Models and methods").
     """
-    start = torch.cat([generator.sample_prior(1, rng) for rng in rngs])
-    z = start.to(targets.device).requires_grad_(True)
+    found = first_latents(generator, targets, rngs, settings)
+    z = found.clone().requires_grad_(True)
     optimizer = settings.make_optimizer(z)
-    losses = torch.empty(settings.steps, len(rngs))
-    alive = torch.ones(len(rngs), dtype=torch.bool, device=z.device)
+    losses = torch.full((len(z), settings.steps), math.nan, device=z.device)
+    alive = torch.ones(len(z), dtype=torch.bool, device=z.device)
+    lost = torch.zeros_like(alive)
+    lanes = torch.arange(len(z), device=z.device)  # that have not left
     bar = tqdm(range(settings.steps), desc=label, unit="step", leave=False, mininterval=0.5)
     for step in bar:
         if on_step:
-            on_step(step, z.detach())
+            on_step(step, found)
+        if not len(lanes):
+            continue
         optimizer.param_groups[0]["lr"] = settings.lr_at(step)
-        z.grad = None
-        lane_losses = loss(generator(z), targets)
-        lane_losses.sum().backward()
-        losses[step] = lane_losses.detach().cpu()
-        alive &= lane_losses.detach().isfinite() & z.grad.isfinite().all(dim=1)
-        before = z.detach().clone()
-        z.grad[~alive] = 0
-        optimizer.step()
-        with torch.no_grad():
-            if generator.prior == "uniform":
-                clip_latents(z, settings.clip, rngs)
-            alive &= z.isfinite().all(dim=1)
-            z[~alive] = before[~alive]
+        streams = [] if settings.clip == "none" else [rngs[lane] for lane in lanes.tolist()]
+        losses[lanes, step], fit = _advance(generator, loss, targets, z, optimizer, alive[lanes], settings, streams)
+        alive[lanes], found[lanes] = fit, z.detach()
         if step % 10 == 0:
-            bar.set_postfix(loss=f"{losses[step].nanmean():.4f}")
+            bar.set_postfix(loss=f"{losses[lanes, step].nanmean():.4f}", lanes=len(lanes))
+        if settings.judges_at(step):
+            lost |= _behind(settings, step, losses)
+            stays = (alive & ~lost & ~_level(settings, step, losses))[lanes]
+            z, optimizer = keep_lanes(optimizer, z, stays.nonzero().flatten())
+            lanes, targets = lanes[stays], targets[stays]
     if on_step:
-        on_step(settings.steps, z.detach())
-    diverged = ~alive.cpu() | ~(losses[-1] <= losses[0])
-    return Reversed(z.detach(), losses.T.contiguous(), diverged)
+        on_step(settings.steps, found)
+    diverged = ~alive | ~(_last(losses) <= losses[:, 0])
+    return Reversed(found, losses.cpu(), diverged.cpu(), lost.cpu())
+
+
+def _advance(
+    generator: Generator,
+    loss: nn.Module,
+    targets: Tensor,
+    z: Tensor,
+    optimizer: torch.optim.Optimizer,
+    alive: Tensor,
+    settings: Reversal,
+    rngs: list[torch.Generator],
+) -> tuple[Tensor, Tensor]:
+    """Take one step in place; return the losses before it, [L], and which lanes are alive after it, bool [L]."""
+    z.grad = None
+    losses = loss(generator(z), targets)
+    losses.sum().backward()
+    with torch.no_grad():
+        alive = alive & losses.isfinite() & z.grad.isfinite().all(dim=1)
+        z.grad.masked_fill_(~alive[:, None], 0)
+        before = z.clone()
+        optimizer.step()
+        if generator.prior == "uniform":
+            clip_latents(z, settings.clip, rngs)
+        alive &= z.isfinite().all(dim=1)
+        z.copy_(torch.where(alive[:, None], z, before))
+    return losses.detach().float(), alive
+
+
+def _last(losses: Tensor) -> Tensor:
+    """Return the last loss that each lane [L, steps] had, infinite where that was no number."""
+    steps = torch.arange(losses.shape[1], device=losses.device)
+    had = torch.where(losses.isnan(), -1, steps).amax(dim=1)
+    return losses.gather(1, had.clamp(min=0)[:, None])[:, 0].nan_to_num(math.inf)
+
+
+def _behind(settings: Reversal, step: int, losses: Tensor) -> Tensor:
+    """Return which lanes are to leave for better restarts of their picture, bool [L]; losses [L, steps]."""
+    stay = settings.restarts_after(step)
+    rank = _last(losses).view(-1, settings.restarts).argsort(dim=1, stable=True).argsort(dim=1)
+    return (rank >= stay).flatten()
+
+
+def _level(settings: Reversal, step: int, losses: Tensor) -> Tensor:
+    """Return which lanes have all but ceased to fall, bool [L]; losses [L, steps]."""
+    done = step + 1
+    if settings.plateau is None or done % _WINDOW or done < 2 * _WINDOW:
+        return torch.zeros(len(losses), dtype=torch.bool, device=losses.device)
+    then, now = losses[:, done - 2 * _WINDOW : done].view(len(losses), 2, _WINDOW).mean(dim=2).unbind(1)
+    return now > (1 - settings.plateau) * then

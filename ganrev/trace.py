@@ -17,7 +17,7 @@ class Trace:
     """What one call of `encode` leaves for figures and summaries.
 
     Attributes:
-        losses: float32 [N, R, steps], the loss before each step of each restart.
+        losses: float32 [N, R, steps], the loss before each step of each restart; NaN once it has left.
         diverged: bool [N, R].
         chosen: int64 [N], the restart that was kept.
         snapshot_steps: int64 [S], steps of the snapshots; the last is after the last step.
@@ -43,27 +43,30 @@ def join(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 class Recorder:
-    """Keeps the latents of a few steps, spaced evenly in the logarithm."""
+    """Keeps the latents of a few steps, spaced evenly in the logarithm, of a part of the lanes.
+
+    Attributes:
+        steps: at which it keeps them.
+        latents: float32 [L, D] on the CPU, of each of those.
+    """
 
     def __init__(self, steps: int) -> None:
         spaced = np.geomspace(1, steps, NUM_SNAPSHOTS - 1).round().astype(int)
         self.steps = sorted({0, *spaced.tolist()})
-        self.parts: list[list[Tensor]] = []
-
-    def start_part(self) -> None:
-        self.parts.append([])
+        self.latents: list[Tensor] = []
 
     def __call__(self, step: int, z: Tensor) -> None:
         if step in self.steps:
-            self.parts[-1].append(z.cpu().clone())
+            self.latents.append(z.detach().to("cpu", copy=True))
 
-    def trace(self, found: Reversed, chosen: Tensor, restarts: int) -> Trace:
-        snapshots = torch.cat([torch.stack(part, dim=1) for part in self.parts])
-        lanes, num_snapshots, dim = snapshots.shape
-        return Trace(
-            losses=found.losses.view(-1, restarts, found.losses.shape[-1]),
-            diverged=found.diverged.view(-1, restarts),
-            chosen=chosen.cpu(),
-            snapshot_steps=torch.tensor(self.steps),
-            snapshots=snapshots.view(lanes // restarts, restarts, num_snapshots, dim),
-        )
+
+def make_trace(found: Reversed, recorders: Sequence[Recorder], chosen: Tensor, restarts: int) -> Trace:
+    """Return the trace of all lanes [N * R], whose parts had a recorder each; chosen int64 [N]."""
+    snapshots = torch.cat([torch.stack(recorder.latents, dim=1) for recorder in recorders])
+    return Trace(
+        losses=found.losses.unflatten(0, (-1, restarts)),
+        diverged=found.diverged.unflatten(0, (-1, restarts)),
+        chosen=chosen.cpu(),
+        snapshot_steps=torch.tensor(recorders[0].steps),
+        snapshots=snapshots.unflatten(0, (-1, restarts)),
+    )

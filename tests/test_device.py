@@ -44,6 +44,37 @@ def test_a_bad_option_is_refused(arguments, message):
         Device(**arguments)
 
 
+class Scarce:
+    """Work for which memory runs out beyond so many lanes."""
+
+    def __init__(self, most):
+        self.most, self.calls = most, []
+
+    def __call__(self, lanes):
+        self.calls.append(len(lanes))
+        if len(lanes) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return lanes
+
+
+@pytest.mark.parametrize(
+    ("together", "most", "calls", "left"),
+    [(1, 8, [6, 6, 6], 8), (3, 8, [6, 6, 6], 8), (1, 4, [6, 3, 3, 3, 3, 3, 3], 3), (3, 4, [6, 3, 3, 3, 3, 3, 3], 3)],
+)
+def test_work_goes_on_in_smaller_parts_where_memory_runs_out(together, most, calls, left, caplog):
+    device, work = Device("cpu", lanes=8), Scarce(most)
+    parts = device.in_parts(work, 18, together)
+    assert [lane for part in parts for lane in part] == list(range(18))
+    assert work.calls == calls
+    assert device.lanes == left
+    assert ("memory ran out for 6 lanes at a time; going on with 3" in caplog.text) == (most == 4)
+
+
+def test_memory_for_not_even_one_picture_is_an_error():
+    with pytest.raises(torch.OutOfMemoryError):
+        Device("cpu", lanes=8).in_parts(Scarce(2), 6, together=3)
+
+
 @pytest.mark.skipif(has_cuda, reason="there is a CUDA device")
 def test_cuda_is_refused_where_there_is_none():
     with pytest.raises(ValueError, match=r"sees no CUDA device; use device=cpu"):

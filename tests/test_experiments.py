@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from hydra.errors import HydraException
 from PIL import Image
 
 from experiments import automatic as automatic_mode
@@ -349,10 +350,22 @@ def test_rows_of_two_machines_are_told_apart():
         (["codec=jpeg", "codec.quality=1"], ["codec.quality=9"], []),
         (["data=seen"], ["data=folder", "data.root=x", "out=y"], ["out=y"]),
         (["data=seen"], ["+data.extra=1", "~data.strict"], ["+data.extra=1", "~data.strict"]),
+        (["loss=mse"], ["codec.faces=[a.tar]", "data.limit=3"], ["data.limit=3"]),
+        (["codec=pca"], ["codec.faces=[a.tar]", "data.limit=3"], ["codec.faces=[a.tar]", "data.limit=3"]),
+        (["loss=mse"], ["data=folder", "data.root=x"], ["data=folder", "data.root=x"]),
     ],
 )
 def test_a_rows_own_choice_stands(own, user, left):
     assert applicable(own, user) == left
+
+
+def test_an_override_that_only_other_rows_know_is_no_mistake_and_one_that_none_knows_is():
+    rows = [["loss=mse"], ["codec=pca"]]
+    plain, components = composition.compose_all(rows, ["codec.faces=[a.tar]"])
+    assert "faces" not in plain.codec
+    assert components.codec.faces == ["a.tar"]
+    with pytest.raises(HydraException, match=r"codec\.facez"):
+        composition.compose_all(rows, ["codec.facez=[a.tar]"])
 
 
 def test_an_override_that_no_row_reads_is_warned_about(tmp_path, common, caplog):

@@ -190,6 +190,70 @@ def test_the_stream_of_a_lane_comes_from_seed_picture_and_restart_alone():
     assert draw(1, images[0], 11) != draw(11, images[0], 1)
 
 
+# ---- where lanes start, and which leave
+
+
+def test_a_linear_start_is_the_generators_guess_and_other_restarts_draw_from_the_prior():
+    _, targets = drawn(2, scale=0.5)
+    starts = []
+    settings = Reversal(steps=1, init="linear", restarts=2)
+    run(targets.repeat_interleave(2, dim=0), settings, on_step=lambda step, z: starts.append(z.clone()))
+    generator = TinyGenerator()
+    assert torch.equal(starts[0][[0, 2]], generator.propose(targets))
+    assert torch.equal(starts[0][1:2], generator.sample_prior(1, torch.Generator().manual_seed(1)))
+
+
+def test_a_generator_without_a_linear_map_proposes_nothing():
+    with pytest.raises(ValueError, match=r"Exponential has no linear map to invert; take reversal\.init=prior"):
+        run(torch.zeros(1, 3, 16, 16), Reversal(steps=1, init="linear"), generator=Exponential())
+
+
+def halved(halving, restarts=5, steps=40):
+    """Reverse three pictures; returns their targets and what was found."""
+    _, targets = drawn(3)
+    settings = Reversal("adam", lr=0.1, steps=steps, restarts=restarts, halving=halving)
+    return run(targets.repeat_interleave(restarts, dim=0), settings)
+
+
+@pytest.mark.parametrize("restarts", [2, 5])
+def test_restarts_that_fall_behind_leave_and_disturb_nobody(restarts):
+    everyone, fewer = halved(False, restarts), halved(True, restarts)
+    assert not everyone.lost.any()
+    stayed = ~fewer.lost
+    assert (stayed.view(3, -1).sum(dim=1) == 1).all()
+    torch.testing.assert_close(fewer.z[stayed], everyone.z[stayed], atol=1e-5, rtol=1e-5)
+    num_steps = fewer.losses.isfinite().sum(dim=1).view(3, -1).sort(dim=1).values
+    half = math.ceil(restarts / 2)
+    assert num_steps.tolist() == [[5] * (restarts - half) + [13] * (half - 1) + [40]] * 3  # a tenth, three tenths
+    at_the_verdict = everyone.losses[:, 12].view(3, -1)
+    assert (at_the_verdict.argmin(dim=1) == stayed.view(3, -1).int().argmax(dim=1)).sum() >= 2
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_one_restart_stays_however_few_the_steps(steps):
+    found = halved(True, steps=steps)
+    assert ((~found.lost).view(3, -1).sum(dim=1) == 1).all()
+
+
+def test_a_lane_leaves_when_it_has_ceased_to_fall():
+    targets = to_x(smooth_images(3))
+    settings = Reversal("sgd", lr=2, steps=2000, schedule="constant", plateau=0.05)
+    under_way = []
+    found = run(targets, settings, on_step=lambda step, z: under_way.append((step, z.clone())))
+    taken = found.losses.isfinite().sum(dim=1)
+    assert (taken < 2000).all()
+    assert (taken % 25 == 0).all()
+    assert not found.lost.any()
+    assert not found.diverged.any()
+    assert [step for step, _ in under_way] == list(range(2001))
+    assert torch.equal(under_way[-1][1], found.z)
+    for lane in range(3):
+        then, now = found.losses[lane, taken[lane] - 50 : taken[lane]].view(2, 25).mean(dim=1)
+        assert now > 0.95 * then
+        alone = run(targets[lane : lane + 1], settings, seeds=[lane])
+        torch.testing.assert_close(alone.z[0], found.z[lane], atol=1e-5, rtol=1e-5)
+
+
 # ---- clipping
 
 
@@ -316,6 +380,13 @@ def test_the_generator_gets_no_gradient():
         ({"lr": "fast"}, r"reversal\.lr must be a positive number, got 'fast'"),
         ({"optimizer": "sgd", "momentum": 1.0}, r"reversal\.momentum must lie in \[0, 1\), got 1\.0"),
         ({"optimizer": "sgd", "momentum": -0.1}, r"reversal\.momentum must lie in \[0, 1\), got -0\.1"),
+        ({"init": "encoder"}, r"reversal\.init must be one of prior, linear, got 'encoder'"),
+        ({"betas": (0.9, 1.0)}, r"reversal\.betas must be two numbers in \[0, 1\), such as .* got \(0\.9, 1\.0\)"),
+        ({"betas": (0.9,)}, r"reversal\.betas must be two numbers"),
+        ({"betas": 0.9}, r"reversal\.betas must be two numbers"),
+        ({"halving": 1}, r"reversal\.halving must be true or false, got 1"),
+        ({"plateau": 0.0, "schedule": "constant"}, r"reversal\.plateau must lie between 0 and 1, or be null, got 0\.0"),
+        ({"plateau": 0.01}, r"reversal\.plateau belongs to reversal\.schedule=constant"),
         ({"optimizer": "adam", "momentum": 0.9}, r"reversal\.momentum belongs to optimizer=sgd"),
     ],
 )

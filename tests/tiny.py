@@ -53,6 +53,10 @@ class TinyGenerator(Generator):
         flat = torch.stack([self.linear(row) for row in z.to(self.linear.weight.dtype)])
         return torch.tanh(flat.float()).view(-1, 3, self.image_size, self.image_size)
 
+    def propose(self, x: Tensor) -> Tensor:
+        inverse = torch.linalg.pinv(self.linear.weight.float())
+        return torch.stack([inverse @ picture for picture in x.flatten(1)])  # near: it knows of no tanh
+
 
 class RawCodec:
     """Stores pixels as they are; refuses pictures whose first pixel is pure red where `picky`."""

@@ -62,7 +62,7 @@ def descend(codec: GanCodec, images: Tensor, steps: int, grid: Iterable[int]) ->
     A clock starts before the targets and the initial latents of its part are made.
     """
     settings, device = copy.copy(codec.reversal), codec.device.torch_device
-    settings.steps = steps
+    settings.steps, settings.restarts = steps, 1
     clocks = []
     for part in images.chunk(-(-len(images) // codec.device.lanes)):
         clock = Clock(device, grid)

@@ -51,6 +51,20 @@ class Generator(nn.Module):
             return torch.randn(shape, generator=rng)
         return torch.rand(shape, generator=rng) * 2 - 1
 
+    def propose(self, x: Tensor) -> Tensor:
+        """Guess the latents of pictures at next to no cost, for `reversal.init=linear`.
+
+        Args:
+            x: float [N, 3, image_size, image_size] in [-1, 1].
+
+        Returns:
+            float32 [N, latent_dim].
+
+        Raises:
+            ValueError: this generator has nothing to guess from.
+        """
+        raise ValueError(f"{type(self).__name__} has no linear map to invert; take reversal.init=prior")
+
     @property
     def latent_deviations(self) -> Tensor:
         """How widely each latent spreads over faces, float32 [latent_dim]: as in the prior, unless told better."""

@@ -66,6 +66,7 @@ class EmbeddedNetwork(Generator):
     latent_dim = LATENT_DIM
     image_size = IMAGE_SIZE
     prior = "uniform"
+    _normal: Tensor | None = None  # Cholesky factor of the linear map's normal equations, once needed
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,6 +95,20 @@ class EmbeddedNetwork(Generator):
         h = _act(h + self.head(h))
         enlarged = F.interpolate(picture, scale_factor=2, mode="bicubic", align_corners=False)
         return enlarged.float() + self.to_rgb(h).float()
+
+    @torch.no_grad()
+    def propose(self, x: Tensor) -> Tensor:
+        """Invert the linear map by least squares: float32 [N, 512] of x [N, 3, 128, 128] in [-1, 1].
+
+        A third of reversal's way for a thousandth of its time. Each picture by itself, so that its guess is the same
+        alone and in a batch.
+        """
+        weight, bias = self.linear.weight.double(), self.linear.bias.double()
+        if self._normal is None:
+            self._normal = torch.linalg.cholesky(weight.T @ weight)
+        wanted = F.interpolate(x.double(), size=_BASE, mode="area").flatten(1) - bias
+        projected = torch.stack([weight.T @ row for row in wanted])
+        return torch.stack([torch.cholesky_solve(row[:, None], self._normal)[:, 0] for row in projected]).float()
 
 
 def save(network: EmbeddedNetwork, path: str | Path) -> Path:

@@ -22,7 +22,8 @@ from ganrev.reversal import Reversal, keep_lanes, lane_rng
 
 _JUDGES = {"ssim": SSIM, "psnr": MSE}
 _LIMITS = {"ssim": (0.0, 1.0), "psnr": (5.0, 60.0)}
-_RUNGS = ((30, 2), (50, 4), (200, 1))  # steps, then one lane in so many stays
+_RUNGS = ((10, 2), (20, 4), (70, 1))  # steps, then one lane in so many stays
+_BETAS = (0.7, 0.9)  # of Adam
 _SMALLEST = 16  # bytes: header, width, and next to nothing
 
 
@@ -177,7 +178,7 @@ class AutoCodec:
         lane = torch.arange(len(self.lanes)).repeat(len(images))
         lrs = torch.tensor([self.lanes[i][1] for i in lane], device=targets.device)[:, None]
         moved = torch.zeros_like(start).requires_grad_(True)  # in units of each lane's rate: one Adam serves all
-        optimizer = torch.optim.Adam([moved], lr=1.0)
+        optimizer = torch.optim.Adam([moved], lr=1.0, betas=_BETAS)
         total, done = sum(steps for steps, _ in _RUNGS), 0
         bar = tqdm(total=total, desc="reversing", unit="step", leave=False, mininterval=0.5)
         for steps, share in _RUNGS:

@@ -12,8 +12,8 @@ from ganrev.ratedistortion import Effort
 from ganrev.reversal import lane_rng
 
 _NEAR = 0.98  # a size is hit from below where the file takes this share of it
-_SEARCH = Effort(steps=80, lr=0.03, rounds=25)
-_TOUCH_UP = Effort(steps=0, lr=0.03, rounds=25)
+_SEARCH = Effort(steps=40, lr=0.04, rounds=25)
+_TOUCH_UP = Effort(steps=0, lr=0.04, rounds=25)
 _SEARCHES, _TOUCHES = 3, 5
 _CLOSE = 0.99  # a quality is hit where the distortion is this share of what is allowed
 _FIRST_PRICE = 1e-4  # times the loss's curvature

@@ -99,7 +99,7 @@ class RateDistortion(ScaledQuantiser):
     """
 
     def __init__(
-        self, lmbda: float, step: float | None = None, steps: int = 150, lr: float = 0.03, rounds: int = 40
+        self, lmbda: float, step: float | None = None, steps: int = 80, lr: float = 0.05, rounds: int = 30
     ) -> None:
         for name, value in (("lmbda", lmbda), ("lr", lr)):
             if not (is_number(value) and value > 0):

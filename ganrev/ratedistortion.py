@@ -15,6 +15,7 @@ from ganrev import rangecoder
 from ganrev.generator.base import Generator
 
 _FIRST_MOVES = 32  # symbols that polishing changes at a time, at first
+_BETAS = (0.8, 0.95)  # of Adam: a short descent must forget fast
 _LARGEST = 2048  # symbols beyond it are priced like it: no picture needs them
 
 
@@ -24,7 +25,7 @@ class Effort:
 
     Attributes:
         steps: of gradient descent through rounding.
-        lr: of that descent, in units of z.
+        lr: of that descent, in symbols: whatever the step, rounding is as far away.
         rounds: of the search over the symbols themselves that follows.
     """
 
@@ -92,27 +93,31 @@ class Rates:
 def search(problem: Problem, z: Tensor, effort: Effort, rngs: list[torch.Generator]) -> Tensor:
     """Return symbols int32 [L, D] of low D + lambda R, from latents z float32 [L, D] and one random stream a lane."""
     symbols = (z / problem.steps).round().to(torch.int32)
-    z = descend(problem, z, problem.rates(symbols), effort, rngs)
-    symbols = (z / problem.steps).round().to(torch.int32)
+    if effort.steps:
+        symbols = descend(problem, z, problem.rates(symbols), effort, rngs).round().to(torch.int32)
     return polish(problem, symbols, effort.rounds)
 
 
 def descend(problem: Problem, z: Tensor, rates: Rates, effort: Effort, rngs: list[torch.Generator]) -> Tensor:
-    """Move latents [L, D] by gradient descent on D + lambda R through stochastic rounding; not yet rounded."""
-    z = z.clone().requires_grad_(True)
-    optimizer = torch.optim.Adam([z], lr=effort.lr)
+    """Move latents [L, D] by gradient descent on D + lambda R through stochastic rounding.
+
+    Returns:
+        Float32 [L, D], in symbols, not yet rounded.
+    """
+    v = (z / problem.steps).requires_grad_(True)
+    optimizer = torch.optim.Adam([v], lr=effort.lr, betas=_BETAS)
     for step in tqdm(range(effort.steps), desc="weighing bytes", unit="step", leave=False, mininterval=0.5):
         progress = step / effort.steps
         optimizer.param_groups[0]["lr"] = effort.lr * (1 - 0.9 * progress)
-        noise = torch.stack([torch.rand(z.shape[1], generator=rng) for rng in rngs]).clamp(1e-6, 1 - 1e-6).to(z)
-        floor, up = _rounded_at_random(z / problem.steps, 0.5 * 0.02**progress, noise)
+        noise = torch.stack([torch.rand(v.shape[1], generator=rng) for rng in rngs]).clamp(1e-6, 1 - 1e-6).to(v)
+        floor, up = _rounded_at_random(v, 0.5 * 0.02**progress, noise)
         low, high = rates.bits(floor), rates.bits(floor + 1)
         num_bytes = (low + up * (high - low)).sum(dim=1) / 8
-        z.grad = None
+        v.grad = None
         (problem.distortion(floor + up) + problem.lmbda * num_bytes).sum().backward()
-        z.grad.nan_to_num_(0, 0, 0)
+        v.grad.nan_to_num_(0, 0, 0)
         optimizer.step()
-    return z.detach()
+    return v.detach()
 
 
 def _rounded_at_random(v: Tensor, temperature: float, noise: Tensor) -> tuple[Tensor, Tensor]:

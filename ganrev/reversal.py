@@ -48,7 +48,8 @@ class Reversal:
         lr: learning rate on the sum over lanes of per-image mean losses; the paper's lies between 1 and 10.
         steps: number of gradient steps.
         momentum: of SGD.
-        betas: of Adam, how slowly its two averages forget.
+        betas: of Adam, how slowly its two averages forget. Few steps need a short memory: 100 at (0.7, 0.9) redraw a
+            face as well as 300 at Adam's usual (0.9, 0.999).
         schedule: `constant`, or `cosine` down to zero.
         init: where a picture's first lane starts: `prior`, a draw from it, or `linear`, where the inverse of the
             generator's linear map points (`Generator.propose`). Other restarts draw from the prior.
@@ -68,10 +69,10 @@ class Reversal:
     def __init__(
         self,
         optimizer: Literal["sgd", "adam"] = "adam",
-        lr: float = 0.06,
-        steps: int = 300,
+        lr: float = 0.2,
+        steps: int = 100,
         momentum: float = 0.0,
-        betas: Sequence[float] = (0.9, 0.999),
+        betas: Sequence[float] = (0.7, 0.9),
         schedule: Literal["constant", "cosine"] = "cosine",
         init: Literal["prior", "linear"] = "prior",
         restarts: int = 1,

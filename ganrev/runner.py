@@ -25,7 +25,7 @@ from ganrev.provenance import combine, provenance
 log = logging.getLogger(__name__)
 
 # Raised whenever the same config would give other bytes or scores than before.
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 
 # Parts of a codec's config that say where something lies or runs, not what it computes.
 _PLACES = ("path", "url", "device", "faces")

@@ -14,8 +14,9 @@ from torch import nn
 
 from experiments.bench import __main__ as app
 from experiments.bench import measures, memory, points
+from experiments.bench.__main__ import with_linear_start
 from experiments.bench.plain import plain_generator, plain_reverse
-from experiments.bench.race import Race, noted, race, scores
+from experiments.bench.race import Descent, curves, noted, race, ratio_of_each, scores
 from ganrev.data.seen import Seen
 from ganrev.device import Device
 from ganrev.entropy import Bzip2
@@ -29,7 +30,7 @@ from ganrev.reversal import Reversal
 from tests.tiny import OVERRIDES, TinyGenerator, smooth_images, tiny_codec
 
 CPU = torch.device("cpu")
-PLAN = points.Plan(2, 2, 1, (1, 8), (2,), 2)
+PLAN = points.Plan(2, 20, 2, 1, (1, 8), (2,), 2)
 
 
 class Convolutional(Generator):
@@ -54,16 +55,20 @@ def clock_of(seconds, num_lanes=1, z=0.0):
     return clock
 
 
-def race_of(plain_ssim, our_ssim, plain_seconds=(0, 10, 20), our_seconds=(0, 1, 2)):
+def race_of(plain_ssim, our_ssim):
     """Return a race of two pictures in two rounds; the second round is twice as slow for both."""
     pace = np.array([1.0, 2.0])
-    return Race(
-        [0, 5, 10],
-        np.outer(pace, plain_seconds),
-        np.stack([np.tile(np.array(our_seconds) * factor, (2, 1)) for factor in pace]),
-        np.array(plain_ssim),
-        np.array(our_ssim),
-    )
+    plain = np.outer(pace, [0, 10, 20])
+    ours = np.outer(pace, [0, 1, 2])
+    each = np.tile(np.median(ours, axis=0), (2, 1))
+    return {
+        "ganrev": Descent(2, [0, 5, 10], ours, each, np.array(our_ssim)),
+        "plain": Descent(1, [0, 5, 10], plain, plain, np.array(plain_ssim)),
+    }
+
+
+def seconds(found, name):
+    return found[name].seconds_to(found["plain"].ssim[:, -1].mean())
 
 
 # ---- the plain loop
@@ -194,22 +199,22 @@ def test_operators_are_ranked_by_their_time():
 
 def test_seconds_until_the_plain_loops_last_ssim_are_those_of_the_first_step_that_has_it():
     found = race_of([[0.1, 0.7, 0.8], [0.1, 0.5, 0.6]], [[0.1, 0.9, 0.9], [0.1, 0.5, 0.9]])
-    assert found.steps_to_plain() == {"plain": 10, "ganrev": 5}  # means 0.7, and 0.1, 0.7, 0.9
-    assert found.seconds_to_plain() == {"plain": [20, 40], "ganrev": [1, 2]}
+    assert [found[name].step_to(0.7) for name in ("plain", "ganrev")] == [10, 5]  # means 0.7, and 0.1, 0.7, 0.9
+    assert (seconds(found, "plain"), seconds(found, "ganrev")) == ([20, 40], [1, 2])
     # Of each picture: ours takes the median of both rounds.
-    assert found.ratio_of_each() == pytest.approx([20 / 1.5, 40 / 3])
+    assert ratio_of_each(found["plain"], found["ganrev"]) == pytest.approx([20 / 1.5, 40 / 3])
 
 
 def test_a_plain_loop_that_was_there_before_its_last_step_is_credited_with_it():
     found = race_of([[0.1, 0.8, 0.8]] * 2, [[0.1, 0.2, 0.8]] * 2)
-    assert found.seconds_to_plain() == {"plain": [10, 20], "ganrev": [2, 4]}
+    assert (seconds(found, "plain"), seconds(found, "ganrev")) == ([10, 20], [2, 4])
 
 
 def test_an_ssim_that_is_never_reached_takes_for_ever():
     found = race_of([[0.1, 0.2, 0.9]] * 2, [[0.1, 0.2, 0.3]] * 2)
-    assert found.seconds_to_plain()["ganrev"] == [math.inf, math.inf]
-    assert found.ratio_of_each() == [0, 0]
-    rows = pd.DataFrame(points.to_plain_ssim(found, 2)).set_index(["measure", "variant"])
+    assert seconds(found, "ganrev") == [math.inf, math.inf]
+    assert ratio_of_each(found["plain"], found["ganrev"]) == [0, 0]
+    rows = pd.DataFrame(points.to_plain_ssim(found)).set_index(["measure", "variant"])
     assert rows.loc[("time_to_plain_ssim", "plain / ganrev"), "median"] == 0
 
 
@@ -227,17 +232,30 @@ def test_pictures_are_scored_as_the_decoder_draws_them():
     np.testing.assert_allclose(scores(codec, z, image), expected)
 
 
-def test_a_race_covers_every_picture_at_every_step_of_the_grid():
+def test_a_race_covers_every_picture_at_every_step_of_the_grids():
     codec = tiny_codec(device=Device("cpu", "float32", 2))
-    found = race(codec, plain_generator(codec.generator), smooth_images(3), rounds=2)
-    assert found.grid == list(range(21))
-    assert found.plain_seconds.shape == found.plain_ssim.shape == found.our_ssim.shape == (3, 21)
-    assert found.our_seconds.shape == (2, 3, 21)
-    assert (np.diff(found.our_seconds, axis=2) > 0).all()
-    np.testing.assert_allclose(found.plain_ssim[:, 0], found.our_ssim[:, 0], atol=1e-3)
-    curves = found.curves()
-    assert list(curves.columns) == ["variant", "step", "seconds_per_image", "ssim"]
-    assert curves.groupby("variant")["ssim"].last().min() > curves.groupby("variant")["ssim"].first().max()
+    fast = with_linear_start(codec)
+    found = race({"ganrev": codec, "fast": fast}, plain_generator(codec.generator), smooth_images(3), 2, 30)
+    assert {name: (d.lanes, len(d.grid)) for name, d in found.items()} == {
+        "ganrev": (2, 21),
+        "fast": (2, fast.reversal.steps + 1),
+        "plain": (1, 31),
+    }
+    for descent in found.values():
+        assert descent.ssim.shape == descent.seconds.shape == (3, len(descent.grid))
+        assert descent.rounds.shape == (2, len(descent.grid))
+        assert (np.diff(descent.rounds, axis=1) > 0).all()
+    np.testing.assert_allclose(found["plain"].ssim[:, 0], found["ganrev"].ssim[:, 0], atol=1e-3)
+    assert (found["fast"].ssim[:, 0] > found["plain"].ssim[:, 0]).all()
+    table = curves(found)
+    assert list(table.columns) == ["variant", "step", "seconds_per_image", "ssim"]
+    assert table.groupby("variant")["ssim"].last().min() > table.groupby("variant")["ssim"].first().min()
+
+
+def test_a_generator_without_a_linear_map_races_from_the_prior_alone():
+    codec = tiny_codec()
+    codec.generator = Convolutional()
+    assert with_linear_start(codec) is None
 
 
 # ---- memory

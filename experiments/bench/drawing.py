@@ -11,7 +11,7 @@ from matplotlib.ticker import ScalarFormatter
 from experiments.drawing import STYLE, WIDTH
 
 _NUM_OPERATORS = 8
-_COLOURS = {"ganrev": "C0", "plain": "0.45"}
+_COLOURS = {"ganrev": "C0", "ganrev, linear start": "C1", "plain": "0.45"}
 
 
 def draw_bench(frame: pd.DataFrame, curves: pd.DataFrame, operators: pd.DataFrame, path: Path) -> None:

@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from experiments.bench.plain import plain_reverse
+from experiments.bench.plain import PLAIN_LR, plain_reverse
 from ganrev.gan import GanCodec
 from ganrev.generator.base import Generator
 from ganrev.pixels import to_x
@@ -76,13 +76,13 @@ def descend(codec: GanCodec, images: Tensor, steps: int, grid: Iterable[int]) ->
 def descend_plainly(
     codec: GanCodec, network: Generator, images: Tensor, steps: int, grid: Iterable[int]
 ) -> list[Clock]:
-    """Reverse uint8 images [N, 3, S, S] by the plain loop, from the codec's starts and at its rate; a clock each."""
+    """Reverse uint8 images [N, 3, S, S] by the plain loop, from the codec's starts; a clock each."""
     clocks = []
     for image in images:
         clock = Clock(codec.device.torch_device, grid)
         target = to_x(image[None].to(codec.device.torch_device))
         rng = lane_rng(codec.seed, image, 0)
-        plain_reverse(network, codec.loss, target, rng, codec.reversal.lr, steps, clock)
+        plain_reverse(network, codec.loss, target, rng, PLAIN_LR, steps, clock)
         clocks.append(clock)
     return clocks
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from experiments.bench import measures
-from experiments.bench.race import Race, tile
+from experiments.bench.race import Descent, ratio_of_each, tile
 from ganrev.decoding import BATCH_SIZE
 from ganrev.gan import GanCodec
 from ganrev.generator.base import Generator
@@ -32,6 +32,7 @@ class Plan:
 
     Attributes:
         num_images: pictures of the race.
+        plain_steps: of the plain loop in the race.
         rounds: repetitions of speed and decoding.
         long_rounds: repetitions of what takes long, the race and growth with lanes.
         lanes: batch sizes for growth; `FIT_LANES` is one of them.
@@ -41,6 +42,7 @@ class Plan:
     """
 
     num_images: int
+    plain_steps: int
     rounds: int
     long_rounds: int
     lanes: tuple[int, ...]
@@ -49,8 +51,8 @@ class Plan:
     overrides: tuple[str, ...] = ()
 
 
-FULL = Plan(8, 7, 2, (1, 2, 4, 8, 16, 32, 64, 128, 256), (1, 8, 64, 256), 20)
-QUICK = Plan(2, 2, 1, (1, 8, 16), (8,), 4, ("reversal.steps=20",))
+FULL = Plan(8, 300, 7, 2, (1, 2, 4, 8, 16, 32, 64, 128, 256), (1, 8, 64, 256), 20)
+QUICK = Plan(2, 20, 2, 1, (1, 8, 16), (8,), 4, ("reversal.steps=10",))
 
 
 def rows_of(point: str, measure: str, unit: str, cases: Cases) -> list[dict]:
@@ -113,21 +115,24 @@ def _shares(
     ]
 
 
-def to_plain_ssim(found: Race, lanes: int) -> list[dict]:
+def to_plain_ssim(found: Mapping[str, Descent]) -> list[dict]:
     """Return the rows of (b): time to the SSIM at which the plain loop ends."""
-    seconds, steps = found.seconds_to_plain(), found.steps_to_plain()
-    own = {"ganrev": lanes, "plain": 1}
-    last = {"ganrev": found.our_ssim[:, -1], "plain": found.plain_ssim[:, -1]}
-    whole = {"ganrev": found.our_seconds.mean(axis=1)[:, -1], "plain": [found.plain_seconds.mean(axis=0)[-1]]}
-    quotient = ("plain / ganrev", lanes)
-    gain = measures.ratios(seconds["plain"], seconds["ganrev"])
+    plain = found["plain"]
+    target = float(plain.ssim[:, -1].mean())
+    cases = {(name, descent.lanes): descent for name, descent in found.items()}
+    ours = {(f"plain / {name}", descent.lanes): descent for (name, _), descent in cases.items() if name != "plain"}
+    seconds = {case: descent.seconds_to(target) for case, descent in cases.items()}
+    gain = {case: measures.ratios(seconds["plain", 1], descent.seconds_to(target)) for case, descent in ours.items()}
+    gain_of_each = {case: ratio_of_each(plain, descent) for case, descent in ours.items()}
     return [
-        *rows_of("b", "seconds_to_plain_ssim", "s per image", {(name, own[name]): seconds[name] for name in own}),
-        *rows_of("b", "steps_to_plain_ssim", "steps", {(name, own[name]): [steps[name]] for name in own}),
-        *rows_of("b", "time_to_plain_ssim", "times", {quotient: gain}),
-        *rows_of("b", "time_to_plain_ssim_of_each_image", "times", {quotient: found.ratio_of_each()}),
-        *rows_of("b", "ssim_after_all_steps", "mean", {(name, own[name]): [last[name].mean()] for name in own}),
-        *rows_of("b", "seconds_for_all_steps", "s per image", {(name, own[name]): whole[name] for name in own}),
+        *rows_of(
+            "b", "seconds_to_plain_ssim", "s per image", {case: d.seconds_to(target) for case, d in cases.items()}
+        ),
+        *rows_of("b", "steps_to_plain_ssim", "steps", {case: [d.step_to(target)] for case, d in cases.items()}),
+        *rows_of("b", "time_to_plain_ssim", "times", gain),
+        *rows_of("b", "time_to_plain_ssim_of_each_image", "times", gain_of_each),
+        *rows_of("b", "ssim_after_all_steps", "mean", {case: [d.ssim[:, -1].mean()] for case, d in cases.items()}),
+        *rows_of("b", "seconds_for_all_steps", "s per image", {case: d.rounds[:, -1] for case, d in cases.items()}),
     ]
 
 

@@ -1,7 +1,7 @@
 """How long each descent takes to the SSIM at which the plain loop ends."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,67 +20,63 @@ _POINTS = 60  # of the grid of steps at which pictures are scored
 
 
 @dataclass(frozen=True)
-class Race:
-    """Both descents over N pictures, noted at G steps; the pictures are drawn and scored after the clocks have stopped.
+class Descent:
+    """One way down over N pictures, noted at G steps; pictures are drawn and scored after the clocks have stopped.
 
     Attributes:
+        lanes: that shared a batch, at most.
         grid: [G], steps.
-        plain_seconds: float [N, G], since the start of the picture.
-        our_seconds: float [R, L, G], since the start of the lane's part, over the lanes in it, in each of R rounds.
-        plain_ssim: float [N, G], of the uint8 picture that a decoder draws from z, in float32 and without rounding z.
-        our_ssim: likewise.
+        rounds: float [R, G], seconds per image in each round, since the start of the picture or of its part.
+        seconds: float [N, G], of each picture, the median over rounds.
+        ssim: float [N, G], of the uint8 picture that a decoder draws from z, in float32 and without rounding z.
     """
 
+    lanes: int
     grid: list[int]
-    plain_seconds: np.ndarray
-    our_seconds: np.ndarray
-    plain_ssim: np.ndarray
-    our_ssim: np.ndarray
+    rounds: np.ndarray
+    seconds: np.ndarray
+    ssim: np.ndarray
 
-    @property
-    def num_rounds(self) -> int:
-        """Rounds in which ours was timed; the plain loop took every R-th picture in each."""
-        return len(self.our_seconds)
+    def step_to(self, ssim: float) -> float:
+        """Return the first step of the grid at which the mean over pictures reaches an SSIM, or infinity."""
+        return crossing(self.grid, self.ssim.mean(axis=0), ssim)
 
-    def curves(self) -> pd.DataFrame:
-        """Return variant, step, seconds_per_image and ssim: means over pictures, medians over rounds."""
-        pairs = {
-            "plain": (self.plain_seconds.mean(axis=0), self.plain_ssim),
-            "ganrev": (np.median(self.our_seconds.mean(axis=1), axis=0), self.our_ssim),
-        }
-        frames = [
-            pd.DataFrame({"variant": name, "step": self.grid, "seconds_per_image": seconds, "ssim": ssim.mean(axis=0)})
-            for name, (seconds, ssim) in pairs.items()
+    def seconds_to(self, ssim: float) -> list[float]:
+        """Return the seconds per image until then, in each round."""
+        step = self.step_to(ssim)
+        if step == math.inf:
+            return [math.inf] * len(self.rounds)
+        return self.rounds[:, self.grid.index(step)].tolist()
+
+    def seconds_of_each_to(self, ssim: Sequence[float]) -> list[float]:
+        """Return the seconds until each picture reaches an SSIM of its own."""
+        steps = [crossing(self.grid, *pair) for pair in zip(self.ssim, ssim, strict=True)]
+        return [
+            math.inf if step == math.inf else float(seconds[self.grid.index(step)])
+            for seconds, step in zip(self.seconds, steps, strict=True)
         ]
-        return pd.concat(frames, ignore_index=True)
 
-    def steps_to_plain(self) -> dict[str, float]:
-        """Return the step at which each descent's mean SSIM first reaches the plain loop's last one, or infinity."""
-        means = {"plain": self.plain_ssim.mean(axis=0), "ganrev": self.our_ssim.mean(axis=0)}
-        return {name: crossing(self.grid, mean, means["plain"][-1]) for name, mean in means.items()}
 
-    def seconds_to_plain(self) -> dict[str, list[float]]:
-        """Return seconds per image until then, for each round; infinite where that SSIM is never reached."""
-        steps = self.steps_to_plain()
-        rounds = range(self.num_rounds)
-        plain = [self.plain_seconds[r :: self.num_rounds] for r in rounds]
-        return {
-            "plain": [self._at(seconds.mean(axis=0), steps["plain"]) for seconds in plain],
-            "ganrev": [self._at(self.our_seconds[r].mean(axis=0), steps["ganrev"]) for r in rounds],
-        }
+def ratio_of_each(plain: Descent, ours: Descent) -> list[float]:
+    """Return plain over our seconds, each picture to its own last SSIM of the plain loop; 0 for never."""
+    targets = plain.ssim[:, -1]
+    return ratios(plain.seconds_of_each_to(targets), ours.seconds_of_each_to(targets))
 
-    def ratio_of_each(self) -> list[float]:
-        """Return plain over our seconds per image, each picture to its own last SSIM of the plain loop; 0 for never."""
-        ours = np.median(self.our_seconds, axis=0)
-        pairs = []
-        for i, target in enumerate(self.plain_ssim[:, -1]):
-            plain_step = crossing(self.grid, self.plain_ssim[i], target)
-            our_step = crossing(self.grid, self.our_ssim[i], target)
-            pairs.append((self._at(self.plain_seconds[i], plain_step), self._at(ours[i], our_step)))
-        return ratios(*zip(*pairs, strict=True))
 
-    def _at(self, seconds: np.ndarray, step: float) -> float:
-        return math.inf if step == math.inf else float(seconds[self.grid.index(step)])
+def curves(descents: Mapping[str, Descent]) -> pd.DataFrame:
+    """Return variant, step, seconds_per_image and ssim: means over pictures, medians over rounds."""
+    frames = [
+        pd.DataFrame(
+            {
+                "variant": name,
+                "step": descent.grid,
+                "seconds_per_image": np.median(descent.rounds, axis=0),
+                "ssim": descent.ssim.mean(axis=0),
+            }
+        )
+        for name, descent in descents.items()
+    ]
+    return pd.concat(frames, ignore_index=True)
 
 
 def noted(clock: Clock, grid: Sequence[int]) -> tuple[np.ndarray, Tensor]:
@@ -100,45 +96,72 @@ def scores(codec: GanCodec, latents: Tensor, image: Tensor) -> np.ndarray:
     return np.array([distortion(image, drawn)["ssim"] for drawn in torch.cat(parts)])
 
 
-def race(codec: GanCodec, network: Generator, images: Tensor, rounds: int) -> Race:
-    """Reverse uint8 images [N, 3, S, S] by the plain loop and by ours, in turn.
+def race(
+    codecs: Mapping[str, GanCodec], network: Generator, images: Tensor, rounds: int, plain_steps: int
+) -> dict[str, Descent]:
+    """Reverse uint8 images [N, 3, S, S] by the plain loop and by codecs, in turn.
 
-    On a GPU ours has as many lanes as the device likes, and pictures repeat to fill them; a CPU is full with few.
+    On a GPU a codec has as many lanes as the device likes, and pictures repeat to fill them; a CPU is full with few.
 
     Args:
-        codec: ours.
+        codecs: by name; of one generator and device.
         network: of the plain loop.
         images: the pictures.
-        rounds: how often ours runs; the plain loop takes each picture once.
+        rounds: how often codecs run; the plain loop takes each picture once.
+        plain_steps: of the plain loop.
+
+    Returns:
+        Descents by name, `plain` among them.
     """
-    steps, rounds = codec.reversal.steps, min(rounds, len(images))
-    grid = sorted({*range(0, steps, max(1, steps // _POINTS)), steps})
-    plain: dict[int, Clock] = {}
-    ours: list[list[Clock]] = []
+    rounds = min(rounds, len(images))
+    codec = next(iter(codecs.values()))
     fills = codec.device.torch_device.type == "cuda"
     lanes = tile(images, max(len(images), codec.device.lanes if fills else 0))
-    with tqdm(total=len(images) + rounds, desc="racing to the plain loop's SSIM", leave=False) as bar:
-        for first in range(rounds):
-            for i in range(first, len(images), rounds):
-                (plain[i],) = descend_plainly(codec, network, images[i : i + 1], steps, grid)
-                bar.update()
-            ours.append(descend(codec, lanes, steps, grid))
+    grids = {name: _grid(codec.reversal.steps) for name, codec in codecs.items()} | {"plain": _grid(plain_steps)}
+    clocks: dict[str, list[list[Clock]]] = {name: [] for name in grids}
+    bar = tqdm(total=len(images) + rounds * len(codecs), desc="racing to the plain loop's SSIM", leave=False)
+    for first in range(rounds):
+        clocks["plain"].append([])
+        for image in images[first::rounds].split(1):
+            clocks["plain"][-1] += descend_plainly(codec, network, image, plain_steps, grids["plain"])
             bar.update()
-    return _score(codec, images, grid, [plain[i] for i in range(len(images))], ours)
+        for name, ours in codecs.items():
+            clocks[name].append(descend(ours, lanes, ours.reversal.steps, grids[name]))
+            bar.update()
+    bar.close()
+    descents = {name: _ours(codec, images, grids[name], clocks[name]) for name in codecs}
+    return descents | {"plain": _plain(codec, images, grids["plain"], clocks["plain"])}
 
 
-def _score(codec: GanCodec, images: Tensor, grid: list[int], plain: list[Clock], ours: list[list[Clock]]) -> Race:
-    shares = [
-        np.concatenate([np.tile(noted(c, grid)[0] / c.num_lanes, (c.num_lanes, 1)) for c in clocks]) for clocks in ours
-    ]
-    plain_z = [noted(clock, grid)[1][:, 0] for clock in plain]
-    our_z = torch.cat([noted(clock, grid)[1] for clock in ours[0]], dim=1).unbind(1)  # every round finds the same
+def _grid(steps: int) -> list[int]:
+    return sorted({*range(0, steps, max(1, steps // _POINTS)), steps})
+
+
+def _ours(codec: GanCodec, images: Tensor, grid: list[int], rounds: list[list[Clock]]) -> Descent:
+    """A lane's seconds are those of its part over the lanes in it; every round finds the same latents."""
+    shares = np.stack(
+        [
+            np.concatenate([np.tile(noted(c, grid)[0] / c.num_lanes, (c.num_lanes, 1)) for c in clocks])
+            for clocks in rounds
+        ]
+    )
+    z = torch.cat([noted(clock, grid)[1] for clock in rounds[0]], dim=1).unbind(1)
+    each = np.median(shares, axis=0)[: len(images)]
+    return Descent(rounds[0][0].num_lanes, grid, shares.mean(axis=1), each, _score(codec, images, z))
+
+
+def _plain(codec: GanCodec, images: Tensor, grid: list[int], rounds: list[list[Clock]]) -> Descent:
+    """Round r took pictures r, r + R, and so on."""
+    found = {r + i * len(rounds): noted(c, grid) for r, clocks in enumerate(rounds) for i, c in enumerate(clocks)}
+    seconds = np.stack([found[i][0] for i in range(len(images))])
+    of_rounds = np.stack([seconds[r :: len(rounds)].mean(axis=0) for r in range(len(rounds))])
+    z = [found[i][1][:, 0] for i in range(len(images))]
+    return Descent(1, grid, of_rounds, seconds, _score(codec, images, z))
+
+
+def _score(codec: GanCodec, images: Tensor, latents: Sequence[Tensor]) -> np.ndarray:
     bar = tqdm(images, desc="scoring", leave=False)
-    pairs = [
-        (scores(codec, a, image), scores(codec, b, image)) for image, a, b in zip(bar, plain_z, our_z, strict=False)
-    ]
-    plain_ssim, our_ssim = (np.stack(ssim) for ssim in zip(*pairs, strict=True))
-    return Race(grid, np.stack([noted(c, grid)[0] for c in plain]), np.stack(shares), plain_ssim, our_ssim)
+    return np.stack([scores(codec, z, image) for image, z in zip(bar, latents, strict=False)])
 
 
 def tile(images: Tensor, number: int) -> Tensor:

@@ -5,6 +5,7 @@ of faces so that it is reversible from the first step; a small convolutional bra
 adds what no linear map can draw at 128 x 128.
 """
 
+import functools
 import hashlib
 import json
 from itertools import pairwise
@@ -32,7 +33,7 @@ def _up(channels_in: int, channels_out: int) -> nn.ConvTranspose2d:
 
 
 def _act(x: Tensor) -> Tensor:
-    return F.leaky_relu(x, 0.2)
+    return F.leaky_relu(x, 0.2, inplace=True)  # of what nothing else reads
 
 
 def _linear(layer: nn.Linear, z: Tensor) -> Tensor:
@@ -45,6 +46,24 @@ def _linear(layer: nn.Linear, z: Tensor) -> Tensor:
         return layer(z)
     parts = F.pad(z, (0, 0, 0, -len(z) % _ROWS)).split(_ROWS)
     return torch.cat([layer(part) for part in parts])[: len(z)]
+
+
+@functools.cache
+def _enlargement(side: int, device: torch.device) -> Tensor:
+    """Return what doubles a column of pixels, bicubic, float32 [2 * side, side]."""
+    columns = torch.eye(side, device=device)[None, None]
+    return F.interpolate(columns, size=(2 * side, side), mode="bicubic", align_corners=False)[0, 0]
+
+
+def _enlarge(pictures: Tensor) -> Tensor:
+    """Double the side of float32 [N, 3, S, S], bicubic.
+
+    By matrix products, in a tenth of the time of `F.interpolate` and its gradient; one by one, so that a picture comes
+    out the same alone and in a batch.
+    """
+    flat = pictures.flatten(0, 1)
+    double = _enlargement(flat.shape[-1], flat.device).expand(len(flat), -1, -1)
+    return torch.bmm(torch.bmm(double, flat), double.mT).unflatten(0, pictures.shape[:2])
 
 
 class UpBlock(nn.Module):
@@ -93,8 +112,7 @@ class EmbeddedNetwork(Generator):
         h = _act(h + self.refine2(_act(self.refine1(h))))
         h = _act(self.up(h))
         h = _act(h + self.head(h))
-        enlarged = F.interpolate(picture, scale_factor=2, mode="bicubic", align_corners=False)
-        return enlarged.float() + self.to_rgb(h).float()
+        return _enlarge(picture.float()) + self.to_rgb(h).float()
 
     @torch.no_grad()
     def propose(self, x: Tensor) -> Tensor:

@@ -90,18 +90,23 @@ def applicable(own: Sequence[str], user: Sequence[str]) -> list[str]:
     inside it (`data.root=`) belong to the user's choice and are left out with it. So is a key that this row's own
     choices do not have (`codec.faces=` beside codec=jpeg); `compose_all` sees to it that some row has it.
     """
-    taken = {_key(o) for o in own} & {_key(o) for o in user}
-    left = [o for o in user if _key(o) not in taken and _key(o).split(".")[0] not in taken]
+    left = _left_open(own, user)
     groups = [o for o in left if "." not in _key(o)]
     cfg = compose_config([*own, *groups])
     return [o for o in left if o in groups or _has_key(cfg, o)]
+
+
+def _left_open(own: Sequence[str], user: Sequence[str]) -> list[str]:
+    """Return the user's overrides that a row does not choose itself."""
+    taken = {_key(o) for o in own} & {_key(o) for o in user}
+    return [o for o in user if _key(o) not in taken and _key(o).split(".")[0] not in taken]
 
 
 def _has_key(cfg: DictConfig, override: str) -> bool:
     """Whether an override of a value finds one to replace, or brings its own."""
     parent, _, last = _key(override).rpartition(".")
     node = OmegaConf.select(cfg, parent)
-    return override[0] in "+~" or (isinstance(node, DictConfig) and last in node)
+    return override[0] in "+~" or (isinstance(node, DictConfig) and last in list(node))  # `in node` misses ???
 
 
 def compose_config(overrides: Sequence[str]) -> DictConfig:
@@ -119,7 +124,8 @@ def compose_all(rows: Sequence[Sequence[str]], user: Sequence[str]) -> list[Dict
     added = [applicable(own, user) for own in rows]
     for override in user:
         if not any(override in some for some in added):
-            compose_config([*rows[0], override])  # Hydra says what is wrong, unless each row makes its own choice
+            for own in (own for own in rows if override in _left_open(own, user)):
+                compose_config([*own, override])  # Hydra says what is wrong
     return [compose_config([*own, *some]) for own, some in zip(rows, added, strict=True)]
 
 

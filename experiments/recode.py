@@ -113,7 +113,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{len(frame)} pictures of {arguments.run.name}, {' '.join(arguments.overrides)}")
         for key in (key for key in _SHOWN if key in frame):
             mean, half = metrics.mean_and_interval(frame[key].tolist())
-            print(f"  {key:<12} {mean:.4f} ± {half:.4f}, from {frame[key].min():.4f} to {frame[key].max():.4f}")
+            interval = f" ± {half:.4f}" if len(frame) > 1 else ""
+            print(f"  {key:<12} {mean:.4f}{interval}, from {frame[key].min():.4f} to {frame[key].max():.4f}")
         if arguments.output:
             frame.to_csv(arguments.output, index=False)
 

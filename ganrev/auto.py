@@ -41,6 +41,8 @@ class Choice:
         lmbda: the loss that a byte was allowed to cost.
         step: times each latent's own.
         hit: whether the target was reached.
+        target: what was asked for, such as `250 bytes` or `ssim:0.72`.
+        exhausted: whether fewer bytes than asked for are all that z can use: finer rounding would show nowhere.
     """
 
     num_bytes: int
@@ -52,9 +54,12 @@ class Choice:
     lmbda: float
     step: float
     hit: bool
+    target: str
+    exhausted: bool
 
     def __str__(self) -> str:
-        missed = "" if self.hit else "; that is as near as it came"
+        reason = "z has no use for more bytes" if self.exhausted else "that is as near as it came"
+        missed = "" if self.hit else f"; missed {self.target}: {reason}"
         return (
             f"chose loss {self.loss}, learning rate {self.lr:g}, start {self.restart}, "
             f"{self.lmbda:.2g} of loss a byte, step {self.step:.3g}{missed}"
@@ -158,7 +163,10 @@ class AutoCodec:
 
     def _choice(self, file: File, lane: tuple[str, float, int]) -> Choice:
         quality = 1 - file.distortion if self.measure == "ssim" else 10 * math.log10(4 / file.distortion)
-        return Choice(len(file.blob), self.measure, quality, *lane, file.lmbda, file.step, file.hit)
+        sized = self.target_bytes is not None
+        target = f"{self.target_bytes} bytes" if sized else f"{self.measure}:{self.target_quality:g}"
+        exhausted = sized and file.price.lowest and len(file.blob) < self.target_bytes
+        return Choice(len(file.blob), self.measure, quality, *lane, file.lmbda, file.step, file.hit, target, exhausted)
 
     def reverse(self, images: Tensor) -> tuple[Tensor, list[int]]:
         """Return latents float32 [N, D] of uint8 pictures [N, 3, S, S], and the lane that each came from."""

@@ -21,6 +21,7 @@ from ganrev.gan import GanCodec
 from ganrev.metrics import bits_per_pixel, distortion
 from ganrev.paths import config_dir
 from ganrev.pixels import from_pillow, resize, to_grid, to_images, to_png
+from ganrev.runner import unused_overrides
 
 _OVERRIDES = "Hydra overrides after --, for example: -- loss=mse quant=standard reversal.steps=800"
 
@@ -40,6 +41,8 @@ def make_codec(overrides: list[str]) -> GanCodec | AutoCodec:
     codec = instantiate(cfg.codec)
     if not isinstance(codec, GanCodec | AutoCodec):
         raise ValueError(f"this command makes and reads .gr files; {cfg.codec['_target_']} has a format of its own")
+    for override in unused_overrides(cfg, overrides):
+        print(f"{override} has no effect: {cfg.codec['_target_']} does not read it", file=sys.stderr)
     return codec
 
 

@@ -34,7 +34,7 @@ class Entropy(Protocol):
             ValueError: the price of a symbol depends on the others.
         """
         raise ValueError(
-            f"{type(self).__name__} cannot price symbols; quant=rd needs entropy=range entropy.model=fitted"
+            f"{type(self).__name__} cannot price symbols; quant=rd needs entropy=range entropy.model=fitted (or prior)"
         )
 
     def encode(self, symbols: np.ndarray, scales: np.ndarray) -> bytes:
@@ -194,7 +194,7 @@ class Range(Entropy):
 
     def encode(self, symbols: np.ndarray, scales: np.ndarray) -> bytes:
         if symbols.dtype == np.float32:
-            raise ValueError("entropy=range codes integer symbols; quant=none needs entropy=bz2 or entropy=none")
+            raise ValueError("entropy=range codes integer symbols; quant=none needs another, such as entropy=bz2")
         if self.model == "prior":
             return rangecoder.encode_with_scales(symbols, scales)
         if self.model == "fitted":

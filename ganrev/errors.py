@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import ConfigCompositionException, HydraException, InstantiationException
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 
@@ -42,6 +42,9 @@ def plain_errors() -> Iterator[None]:
         _fail(f"{key} is not set: add {key}=... to the command")
     except OmegaConfBaseException as error:
         _fail(str(error).splitlines()[0])  # the rest repeats the key and names a Python type
+    except ConfigCompositionException as error:
+        text, _, advice = str(error).partition("\nTo append to your config use")  # which would only be ignored
+        _fail(f"{text} The choices made have no such key; --help lists the groups" if advice else text)
     except (ValueError, OSError, HydraException) as error:
         _fail(str(error))
 

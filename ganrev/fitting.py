@@ -49,6 +49,11 @@ class Price:
             self.high = min(self.high, self.lmbda)
         self.lmbda = guess if self.low < guess < self.high else math.sqrt(self.low * self.high)
 
+    @property
+    def lowest(self) -> bool:
+        """Whether bytes have come to cost next to nothing: finer rounding would show nowhere."""
+        return self.lmbda < 3 * _PRICES[0]
+
     def loosened(self) -> "Price":
         """Return it with wider bounds: found by one kind of search, they hold only nearly for another."""
         return Price(self.lmbda, max(_PRICES[0], self.low / 3), min(_PRICES[1], self.high * 3))
@@ -95,7 +100,7 @@ class Fit:
         for _ in range(_TOUCHES):
             self._try(_TOUCH_UP, again=True)
         for file, price in zip(self.files, searched, strict=True):
-            file.price = price
+            file.price = price.loosened()  # what a search finds is noisy, and a bound may be wrong
         for _ in range(_SEARCHES):  # where changing single symbols has not led there
             self._try(_SEARCH, again=False)
         return self.files

@@ -81,7 +81,7 @@ class GanCodec:
         """Raise ValueError for a step that the entropy back end or the symbols' 16 bits cannot carry."""
         if self.step == 0:
             if not self.entropy.takes_floats:
-                raise ValueError("entropy=range codes integer symbols; quant=none needs entropy=bz2 or entropy=none")
+                raise ValueError("entropy=range codes integer symbols; quant=none needs another, such as entropy=bz2")
             return
         if self.effort:
             self.entropy.codes(np.zeros(1, np.int32), np.zeros(1, np.int64))

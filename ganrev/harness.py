@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ganrev import metrics, trace
+from ganrev.auto import Choice
 from ganrev.codec import Codec
 from ganrev.data.pictures import Pictures
 from ganrev.journal import Journal
@@ -43,6 +44,9 @@ COLUMNS = (
 )
 
 
+_CHOSEN = ("loss", "lr", "restart", "lmbda", "step", "hit")
+
+
 @dataclass(frozen=True)
 class Encoded:
     """What encoding left beside the files.
@@ -51,12 +55,14 @@ class Encoded:
         batches: names of the pictures that have a file, batch by batch.
         seconds: encode time by name, the batch's time shared equally.
         failed: reason by name, for pictures that the codec refused.
+        choices: what the codec's `on_choice` was given, by name; empty for a codec that has none.
         traces: what the codec's `on_trace` was given, joined (`ganrev.trace`); empty for a codec that has none.
     """
 
     batches: list[list[str]]
     seconds: dict[str, float]
     failed: dict[str, str]
+    choices: dict[str, dict]
     traces: dict[str, np.ndarray]
 
 
@@ -90,24 +96,29 @@ def encode_all(codec: Codec, pictures: Pictures, folder: Path, batch_size: int) 
     bar.close()
     seconds = {name: value for result in results for name, value in result["seconds"].items()}
     failed = {name: reason for result in results for name, reason in result["failed"].items()}
+    choices = {name: choice for result in results for name, choice in result["choices"].items()}
     batches = [list(result["seconds"]) for result in results if result["seconds"]]
-    return Encoded(batches, seconds, failed, trace.join(traces))
+    return Encoded(batches, seconds, failed, choices, trace.join(traces))
 
 
 def _encode_batch(
     codec: Codec, names: list[str], images: Tensor, blobs_dir: Path
 ) -> tuple[dict[str, dict], dict[str, np.ndarray]]:
-    """Write a batch's files; returns `seconds` and `failed` as in `Encoded`, and the trace."""
+    """Write a batch's files; returns `seconds`, `failed` and `choices` as in `Encoded`, and the trace."""
     traces: list[trace.Trace] = []
+    choices: list[Choice] = []
     if hasattr(codec, "on_trace"):
         codec.on_trace = traces.append
+    if hasattr(codec, "on_choice"):
+        codec.on_choice = choices.extend
     seconds: dict[str, float] = {}
     failed: dict[str, str] = {}
     for group, blobs, elapsed in _encode(codec, names, images, failed):
         for name, blob in zip(group, blobs, strict=True):
             (blobs_dir / f"{name}{codec.suffix}").write_bytes(blob)
             seconds[name] = elapsed / len(group)
-    return {"seconds": seconds, "failed": failed}, trace.join([t.arrays() for t in traces])
+    chosen = {name: asdict(choice) for name, choice in zip(seconds, choices, strict=False)}  # a codec may have none
+    return {"seconds": seconds, "failed": failed, "choices": chosen}, trace.join([t.arrays() for t in traces])
 
 
 def _encode(codec: Codec, names: list[str], images: Tensor, failed: dict[str, str]):
@@ -152,7 +163,7 @@ def read_decoded(folder: Path, name: str) -> Tensor:
 
 
 def score(pictures: Pictures, folder: Path, suffix: str, encoded: Encoded, decode: dict[str, float]) -> pd.DataFrame:
-    """Return one row a picture (`COLUMNS`, then `png_paper_bytes` and, where its extra is there, `stlpips`)."""
+    """Return one row a picture: `COLUMNS`, `png_paper_bytes`, `stlpips` where its extra is there, `chosen_…`."""
     journal = Journal(folder, "score")
     position = {name: i for i, name in enumerate(pictures.names)}
     rows = []
@@ -164,7 +175,8 @@ def score(pictures: Pictures, folder: Path, suffix: str, encoded: Encoded, decod
             journal.keep(names, *found)
         for name, scores in zip(names, found[0]["scores"], strict=True):
             seconds = {"encode_seconds": encoded.seconds[name], "decode_seconds": decode[name]}
-            rows.append({"name": name, "celeba_id": pictures.celeba_ids[position[name]]} | scores | seconds)
+            chosen = {f"chosen_{key}": encoded.choices[name][key] for key in _CHOSEN if name in encoded.choices}
+            rows.append({"name": name, "celeba_id": pictures.celeba_ids[position[name]]} | scores | seconds | chosen)
     if not rows:
         return pd.DataFrame(columns=list(COLUMNS))
     others = [key for key in rows[0] if key not in COLUMNS]
@@ -199,11 +211,12 @@ def summarise(rows: pd.DataFrame) -> dict:
     whole files.
     """
     skip = ("name", "celeba_id")
-    columns = [c for c in rows.columns if c not in skip]
+    columns = [c for c in rows.columns if c not in skip and not c.startswith("chosen_")]
     pairs = {c: metrics.mean_and_interval(rows[c].astype(float).tolist()) for c in columns}
     means = {c: pair[0] for c, pair in pairs.items()}
     return {
         "num_images": len(rows),
+        "targets_missed": int((~rows["chosen_hit"]).sum()) if "chosen_hit" in rows else 0,
         "mean": means,
         "ci95": {c: pair[1] for c, pair in pairs.items()},
         "cr": means["png_paper_bytes"] / means["paper_bytes"],

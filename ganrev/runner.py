@@ -248,6 +248,8 @@ def describe(folder: Path) -> str:
     for key, label in (("images_failed", "failed"), ("images_skipped", "skipped")):
         lines += [f"  {label}: {name}: {reason}" for name, reason in summary[key].items()]
     lines += [f"  {line}" for line in training_notes(summary)]
+    if summary.get("targets_missed"):
+        lines.append(f"  {summary['targets_missed']} of {count} files missed the target (chosen_hit in rows.csv)")
     if summary["lanes_diverged"]:
         lines.append(f"  {summary['lanes_diverged']} of {summary['lanes']} lanes diverged")
     lines.append(f"  {folder}")

@@ -130,7 +130,7 @@ def test_a_stream_does_not_inflate_a_bomb(stream):
 def test_range_coding_takes_symbols_and_refuses_floats(coder):
     payload = coder.encode(NARROW, scales(len(NARROW)))
     np.testing.assert_array_equal(coder.decode(payload, scales(len(NARROW))), NARROW)
-    with pytest.raises(ValueError, match="quant=none needs entropy=bz2"):
+    with pytest.raises(ValueError, match="quant=none needs another, such as entropy=bz2"):
         coder.encode(FLOATS, scales(len(FLOATS)))
 
 

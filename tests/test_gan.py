@@ -382,7 +382,7 @@ def test_a_step_too_fine_for_the_symbols_is_refused_before_the_descent():
 
 
 def test_float_latents_need_a_back_end_that_takes_them():
-    with pytest.raises(ValueError, match="quant=none needs entropy=bz2"):
+    with pytest.raises(ValueError, match="quant=none needs another, such as entropy=bz2"):
         tiny_codec(quant=Quantiser(None), entropy=Range())
 
 

@@ -146,7 +146,9 @@ def test_traces(finished):
         assert traces["chosen"].shape == (3,)
         num_snapshots = len(traces["snapshot_steps"])
         assert traces["snapshots"].shape == (3, 2, num_snapshots, 16)
-        assert (traces["losses"][..., -1] < traces["losses"][..., 0]).all()
+        kept = traces["losses"][np.arange(3), traces["chosen"]]
+        assert (kept[:, -1] < kept[:, 0]).all()
+        assert np.isnan(traces["losses"][..., -1]).sum() == 3  # the other restarts have left
 
 
 def test_the_stored_config_is_whole_and_names_the_same_run(finished, decode_here):

@@ -14,14 +14,14 @@ from ganrev.reversal import lane_rng
 _NEAR = 0.98  # a size is hit from below where the file takes this share of it
 _SEARCH = Effort(steps=40, lr=0.04, rounds=25)
 _TOUCH_UP = Effort(steps=0, lr=0.04, rounds=25)
-_SEARCHES, _TOUCHES = 3, 5
-_CLOSE = 0.99  # a quality is hit where the distortion is this share of what is allowed
+_SEARCHES, _TOUCHES, _LAST = 5, 8, 2
+_CLOSE = 0.98  # a quality is hit where the distortion is this share of what is allowed
 _FIRST_PRICE = 1e-4  # times the loss's curvature
 _PRICES = (1e-7, 1.0)  # between which lambda is looked for
-# A file takes about lambda ** -0.25 bytes and its distortion grows as lambda ** 0.12, until two tries tell better; what
+# A file takes about lambda ** -0.25 bytes and its distortion grows as lambda ** 0.2, until two tries tell better; what
 # they tell is believed within bounds.
 _SHRINKS, _SHRINKS_WITHIN = 0.25, (0.1, 1.0)
-_WORSENS, _WORSENS_WITHIN = 0.12, (0.03, 0.5)
+_WORSENS, _WORSENS_WITHIN = 0.2, (0.15, 1.0)
 
 
 @dataclass
@@ -59,11 +59,22 @@ class Price:
         return Price(self.lmbda, max(_PRICES[0], self.low / 3), min(_PRICES[1], self.high * 3))
 
 
+@dataclass(frozen=True)
+class Lavish:
+    """Symbols that take more bytes than need be, to be made fewer one by one; the price and step they were found at."""
+
+    lmbda: float
+    step: float
+    symbols: Tensor
+    num_bytes: int
+
+
 @dataclass
 class File:
     """A picture's best file so far, and the price to try next."""
 
     price: Price
+    lavish: Lavish | None = None  # the smallest of those that missed by being too large, or too good
     lmbda: float = 0.0
     step: float = 0.0
     symbols: Tensor | None = None
@@ -96,31 +107,52 @@ class Fit:
             self._try(_SEARCH, again=False)
         searched = [file.price for file in self.files]
         for file in self.files:
-            file.price = file.price.loosened()
+            if file.lavish:
+                file.price = Price(1.2 * file.lavish.lmbda, file.lavish.lmbda, 8 * file.lavish.lmbda)
         for _ in range(_TOUCHES):
             self._try(_TOUCH_UP, again=True)
+        self._fill()
         for file, price in zip(self.files, searched, strict=True):
             file.price = price.loosened()  # what a search finds is noisy, and a bound may be wrong
-        for _ in range(_SEARCHES):  # where changing single symbols has not led there
+        for _ in range(_LAST):  # where making single symbols cheaper has not led there
             self._try(_SEARCH, again=False)
         return self.files
+
+    def _fill(self) -> None:
+        """Give files that are too small as many of their lavish symbols as they can take, where steps agree."""
+        for file, image in zip(self.files, self.images, strict=True):
+            usable = self.target_bytes is not None and not file.hit and file.lavish and file.symbols is not None
+            if not usable or file.step != file.lavish.step:
+                continue
+            places = (file.symbols != file.lavish.symbols).nonzero().flatten()
+            fits, too_many = 0, len(places)
+            filled = file.symbols
+            while too_many - fits > 1:
+                trial, middle = file.symbols.clone(), (fits + too_many) // 2
+                trial[places[:middle]] = file.lavish.symbols[places[:middle]]
+                if len(self.codec.write(trial.numpy(), file.step)) <= self.target_bytes:
+                    filled, fits = trial, middle
+                else:
+                    too_many = middle
+            z = dequantise(filled[None], self.codec.steps_in_z(torch.tensor([file.step])))
+            self._learn(file, filled, file.step, float(self.codec.distortions(z, image[None])))
 
     def _try(self, effort: Effort, again: bool) -> None:
         """Search for symbols of each picture that has not hit, at its price, and learn from what they take and give.
 
         Args:
             effort: of the search.
-            again: begin at the picture's best file, with its step, rather than at its latents.
+            again: begin at the picture's `lavish` symbols, with their step, rather than at its latents.
         """
-        lanes = [lane for lane, file in enumerate(self.files) if not file.hit]
+        lanes = [lane for lane, file in enumerate(self.files) if not file.hit and (file.lavish or not again)]
         if not lanes:
             return
         files, images = [self.files[lane] for lane in lanes], self.images[lanes]
         prices = torch.tensor([file.price.lmbda for file in files])
         curvature = self.codec.curvature
-        steps = torch.tensor([file.step if again else step_for(file.price.lmbda, curvature) for file in files])
+        steps = torch.tensor([f.lavish.step if again else step_for(f.price.lmbda, curvature) for f in files])
         in_z = self.codec.steps_in_z(steps)
-        z = dequantise(torch.stack([file.symbols for file in files]), in_z) if again else self.z[lanes]
+        z = dequantise(torch.stack([file.lavish.symbols for file in files]), in_z) if again else self.z[lanes]
         symbols = self.codec.weigh(z, images, [self.rngs[lane] for lane in lanes], steps, prices, effort)
         distortions = self.codec.distortions(dequantise(symbols, in_z), images).tolist()
         for file, row, step, distortion in zip(files, symbols, steps.tolist(), distortions, strict=True):
@@ -134,15 +166,18 @@ class Fit:
         """
         blob, price = self.codec.write(symbols.numpy(), step), file.price
         if self.target_bytes is not None:
-            ratio, near = len(blob) / self.target_bytes, _NEAR
+            ratio, near, aim = len(blob) / self.target_bytes, _NEAR, (1 + _NEAR) / 2
             rank = (ratio > 1, len(blob) if ratio > 1 else distortion)
             power = price.power(ratio, _SHRINKS, _SHRINKS_WITHIN)
-            dearer, guess = ratio > 1, price.lmbda * ratio ** (1 / power)
+            dearer, guess = ratio > 1, price.lmbda * (ratio / aim) ** (1 / power)
         else:
-            ratio, near = distortion / self.limit, _CLOSE
+            ratio, near, aim = distortion / self.limit, _CLOSE, (1 + _CLOSE) / 2
             rank = (ratio > 1, distortion if ratio > 1 else len(blob))
             power = price.power(ratio, _WORSENS, _WORSENS_WITHIN)
-            dearer, guess = ratio <= 1, price.lmbda * ratio ** (-1 / power)
+            dearer, guess = ratio <= 1, price.lmbda * (ratio / aim) ** (-1 / power)
+        lavish = ratio > 1 if self.target_bytes is not None else ratio < near
+        if lavish and (file.lavish is None or len(blob) < file.lavish.num_bytes):
+            file.lavish = Lavish(price.lmbda, step, symbols, len(blob))
         if rank < file.rank:
             file.lmbda, file.step, file.symbols, file.blob = price.lmbda, step, symbols, blob
             file.distortion = distortion

@@ -326,7 +326,7 @@ def test_memory_at_work_leaves_out_what_was_loaded(results):
 
 
 def test_beside_the_table_lie_curves_operators_a_figure_and_where_they_came_from(results):
-    assert set(pd.read_csv(results / "ssim.csv")["variant"]) == {"plain", "ganrev"}
+    assert set(pd.read_csv(results / "ssim.csv")["variant"]) == {"plain", "ganrev", "ganrev, linear start"}
     assert pd.read_csv(results / "operators.csv")["share"].sum() == pytest.approx(1)
     with Image.open(results / "bench.png") as picture:
         assert min(picture.size) > 500
@@ -362,15 +362,11 @@ def test_without_a_package_index_the_generator_draws_the_pictures(monkeypatch):
     torch.testing.assert_close(images, Seen(codec.generator, limit=2).load().images)
 
 
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [(["codec=png"], "measures codec=gan, got"), (["reversal=paper"], "leave it at adam")],
-)
-def test_what_cannot_be_compared_is_refused(overrides, message, capsys):
+def test_what_cannot_be_compared_is_refused(capsys):
     with pytest.raises(SystemExit) as end:
-        app.main(["--quick", *OVERRIDES[:1], *overrides])
+        app.main(["--quick", *OVERRIDES[:1], "codec=png"])
     assert end.value.code == 2
-    assert message in capsys.readouterr().err
+    assert "measures codec=gan, got" in capsys.readouterr().err
 
 
 def test_plans_compare_the_largest_batch_with_one_that_fits():

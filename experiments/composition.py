@@ -115,8 +115,11 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
         return compose("config", overrides=list(overrides))
 
 
-def compose_all(rows: Sequence[Sequence[str]], user: Sequence[str]) -> list[DictConfig]:
+def compose_all(rows: Sequence[Sequence[str]], user: Sequence[str]) -> list[tuple[DictConfig, list[str]]]:
     """Compose each row with the user's overrides that apply to it, to find mistakes before hours of work.
+
+    Returns:
+        The config of each row, and those overrides.
 
     Raises:
         hydra.errors.HydraException: an override is a mistake, or none of the rows has its key.
@@ -126,7 +129,7 @@ def compose_all(rows: Sequence[Sequence[str]], user: Sequence[str]) -> list[Dict
         if not any(override in some for some in added):
             for own in (own for own in rows if override in _left_open(own, user)):
                 compose_config([*own, override])  # Hydra says what is wrong
-    return [compose_config([*own, *some]) for own, some in zip(rows, added, strict=True)]
+    return [(compose_config([*own, *some]), some) for own, some in zip(rows, added, strict=True)]
 
 
 def run_all(rows: Sequence[tuple[str, list[str]]], user: Sequence[str]) -> list[Path]:
@@ -141,14 +144,13 @@ def run_all(rows: Sequence[tuple[str, list[str]]], user: Sequence[str]) -> list[
     """
     configs = compose_all([own for _, own in rows], user)
     unused = set(user)
-    for (_, own), cfg in zip(rows, configs, strict=True):
-        added = applicable(own, user)
+    for cfg, added in configs:
         unused -= set(added) - set(unused_overrides(cfg, added))
     for override in user:
         if override in unused:
             _log.warning("%s has no effect: no row reads it, or each makes its own choice", override)
     folders = []
-    for number, ((label, own), cfg) in enumerate(zip(rows, configs, strict=True), start=1):
+    for number, ((label, own), (cfg, _)) in enumerate(zip(rows, configs, strict=True), start=1):
         print(f"[{number}/{len(rows)}] {label} ...", flush=True)
         # The runner warns about what a row's YAML sets in vain; an override that only other rows read is no mistake.
         folders.append(run(cfg, own))

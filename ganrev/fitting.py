@@ -134,6 +134,7 @@ class Fit:
                     filled, fits = trial, middle
                 else:
                     too_many = middle
+            file.price = Price(file.lavish.lmbda)
             z = dequantise(filled[None], self.codec.steps_in_z(torch.tensor([file.step])))
             self._learn(file, filled, file.step, float(self.codec.distortions(z, image[None])))
 

@@ -28,11 +28,9 @@ def gaussian_window(size: int, sigma: float) -> Tensor:
 def _band(window: Tensor, side: int) -> Tensor:
     """Return the matrix [side, side - taps + 1] whose columns hold the shifted window."""
     taps = window.numel()
-    band = window.new_zeros(side, side - taps + 1)
-    columns = torch.arange(side - taps + 1, device=window.device)
-    for tap in range(taps):
-        band[columns + tap, columns] = window[tap]
-    return band
+    places = torch.arange(side, device=window.device)
+    tap = places[:, None] - places[: side - taps + 1]
+    return torch.where((tap >= 0) & (tap < taps), window[tap.clamp(0, taps - 1)], 0.0)
 
 
 def _blur(images: Tensor, down: list[tuple[int, Tensor]], across: list[tuple[int, Tensor]]) -> Tensor:

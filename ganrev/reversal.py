@@ -236,7 +236,7 @@ def reverse(
         if step % 10 == 0:
             bar.set_postfix(loss=f"{losses[lanes, step].nanmean():.4f}", lanes=len(lanes))
         if settings.judges_at(step):
-            lost |= _behind(settings, step, losses)
+            lost |= _behind(settings, step, losses, lost)
             stays = (alive & ~lost & ~_level(settings, step, losses))[lanes]
             z, optimizer = keep_lanes(optimizer, z, stays.nonzero().flatten())
             lanes, targets = lanes[stays], targets[stays]
@@ -279,11 +279,11 @@ def _last(losses: Tensor) -> Tensor:
     return losses.gather(1, had.clamp(min=0)[:, None])[:, 0].nan_to_num(math.inf)
 
 
-def _behind(settings: Reversal, step: int, losses: Tensor) -> Tensor:
-    """Return which lanes are to leave for better restarts of their picture, bool [L]; losses [L, steps]."""
-    stay = settings.restarts_after(step)
-    rank = _last(losses).view(-1, settings.restarts).argsort(dim=1, stable=True).argsort(dim=1)
-    return (rank >= stay).flatten()
+def _behind(settings: Reversal, step: int, losses: Tensor, lost: Tensor) -> Tensor:
+    """Return which lanes [L] are to leave for better restarts of their picture, or have; losses [L, steps]."""
+    last = _last(losses).masked_fill(lost, math.nan)  # sorted behind all that goes on, whatever became of that
+    rank = last.view(-1, settings.restarts).argsort(dim=1, stable=True).argsort(dim=1)
+    return (rank >= settings.restarts_after(step)).flatten()
 
 
 def _level(settings: Reversal, step: int, losses: Tensor) -> Tensor:

@@ -361,7 +361,7 @@ def test_a_rows_own_choice_stands(own, user, left):
 
 def test_an_override_that_only_other_rows_know_is_no_mistake_and_one_that_none_knows_is():
     rows = [["loss=mse"], ["codec=pca"]]
-    plain, components = composition.compose_all(rows, ["codec.faces=[a.tar]"])
+    (plain, _), (components, _) = composition.compose_all(rows, ["codec.faces=[a.tar]"])
     assert "faces" not in plain.codec
     assert components.codec.faces == ["a.tar"]
     with pytest.raises(HydraException, match=r"codec\.facez"):

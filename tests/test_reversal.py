@@ -11,7 +11,7 @@ from ganrev.generator.base import Generator
 from ganrev.losses import MSE, SSIM
 from ganrev.paths import config_dir
 from ganrev.pixels import to_x
-from ganrev.reversal import Reversal, clip_latents, lane_rng, reverse
+from ganrev.reversal import Reversal, _behind, clip_latents, lane_rng, reverse
 from tests.tiny import TinyGenerator, compose_config, smooth_images
 
 
@@ -233,6 +233,15 @@ def test_restarts_that_fall_behind_leave_and_disturb_nobody(restarts):
 def test_one_restart_stays_however_few_the_steps(steps):
     found = halved(True, steps=steps)
     assert ((~found.lost).view(3, -1).sum(dim=1) == 1).all()
+
+
+def test_who_has_left_never_outdoes_who_goes_on():
+    settings = Reversal(restarts=4)
+    losses = torch.full((8, 100), math.nan)
+    losses[:, :11] = 0.3
+    losses[[0, 1, 4, 5], 11:31] = torch.tensor([0.9, 0.8, math.inf, math.inf])[:, None]  # they have risen since
+    lost = torch.tensor([False, False, True, True] * 2)
+    assert (~_behind(settings, 30, losses, lost)).nonzero().flatten().tolist() == [1, 4]
 
 
 def test_a_lane_leaves_when_it_has_ceased_to_fall():

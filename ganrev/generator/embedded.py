@@ -58,8 +58,8 @@ def _enlargement(side: int, device: torch.device) -> Tensor:
 def _enlarge(pictures: Tensor) -> Tensor:
     """Double the side of float32 [N, 3, S, S], bicubic.
 
-    By matrix products, in a tenth of the time of `F.interpolate` and its gradient; one by one, so that a picture comes
-    out the same alone and in a batch.
+    By matrix products, since `F.interpolate` and its gradient take many times as long on a CPU; one by one, so that a
+    picture comes out the same alone and in a batch.
     """
     flat = pictures.flatten(0, 1)
     double = _enlargement(flat.shape[-1], flat.device).expand(len(flat), -1, -1)
@@ -118,8 +118,7 @@ class EmbeddedNetwork(Generator):
     def propose(self, x: Tensor) -> Tensor:
         """Invert the linear map by least squares: float32 [N, 512] of x [N, 3, 128, 128] in [-1, 1].
 
-        A third of reversal's way for a thousandth of its time. Each picture by itself, so that its guess is the same
-        alone and in a batch.
+        Each picture by itself, so that its guess is the same alone and in a batch.
         """
         weight, bias = self.linear.weight.double(), self.linear.bias.double()
         if self._normal is None:

@@ -80,6 +80,11 @@ def few(tmp_path_factory):
         (["train.faces=[{few}]", "train.valid={few}", "train.table_faces=0"], "train.table_faces must be a whole"),
         (["train.faces=[{few}]", "train.valid={few}", "train.nudged_faces=1.5"], "train.nudged_faces must be a whole"),
         (["train.faces=[{few}]", "train.valid={few}", "train.manifest={few}/ids.csv"], "ids.csv is no file"),
+        (
+            ["train.faces=[{few}]", "train.valid={few}", "train.adversary_from=0.5"],
+            "train.refine_from and train.adversary_from must be shares of the steps, the first not above the second, "
+            "got 0.8988 and 0.5",
+        ),
     ],
 )
 def test_a_mistake_ends_with_one_line(overrides, message, few, tmp_path, capsys):
@@ -121,7 +126,7 @@ class Killed(Exception):
     """Stands for SIGKILL: nothing catches it."""
 
 
-STEPS = ["train.steps=4", "train.adversary_from=0.25", "train.score_every=2"]
+STEPS = ["train.steps=4", "train.refine_from=0.25", "train.adversary_from=0.25", "train.score_every=2"]
 SIZES = ["train.batch_size=2", "train.prior_batch=2", "train.perceptual_batch=1", "train.card_faces=1"]
 SIZES += ["train.table_faces=1", "train.nudged_faces=1"]
 

@@ -5,9 +5,7 @@ A killed run goes on where it stopped, by the same command. Two milestones stay 
 adversary joins.
 """
 
-import copy
 import csv
-import math
 import time
 from pathlib import Path
 
@@ -15,173 +13,18 @@ import hydra
 import torch
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from ganrev.device import Device
 from ganrev.errors import plain_errors
-from ganrev.generator.embedded import LATENT_DIM, EmbeddedNetwork, save
-from ganrev.losses import MSE, SSIM
+from ganrev.generator.embedded import LATENT_DIM, save
 from ganrev.options import is_whole
 from ganrev.paths import config_dir
-from ganrev.perceptual import STLPIPS
 from ganrev.pixels import to_x
 from ganrev.train.card import publish
-from ganrev.train.corpus import batch_at, deblur, load_corpus
-from ganrev.train.networks import (
-    Discriminator,
-    Encoder,
-    discriminator_loss,
-    generator_loss,
-    principal_components,
-    start_from_components,
-)
-
-
-class Training:
-    """The state of one training run: networks, optimisers and the step reached."""
-
-    def __init__(self, cfg: DictConfig, components: tuple[Tensor, Tensor, Tensor]) -> None:
-        self.cfg = cfg
-        self.device = Device(cfg.device).torch_device
-        torch.manual_seed(cfg.seed)
-        self.network = EmbeddedNetwork()
-        start_from_components(self.network, *components, cfg.spread)
-        self.encoder = Encoder(*components, cfg.spread * self.network.prior_std)
-        self.discriminator = Discriminator()
-        for module in (self.network, self.encoder, self.discriminator):
-            module.to(self.device, memory_format=torch.channels_last)
-        self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.encoder_average = copy.deepcopy(self.encoder).requires_grad_(False)
-        self.still = copy.deepcopy(self.network).requires_grad_(False).bfloat16()  # what latents are refined against
-        linear = list(self.network.linear.parameters())
-        rest = [p for n, p in self.network.named_parameters() if not n.startswith("linear.")]
-        rest += list(self.encoder.parameters())
-        groups = [{"params": linear, "lr": cfg.lr_linear}, {"params": rest, "lr": cfg.lr}]
-        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=1e-4)
-        self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), cfg.lr_discriminator, betas=(0.0, 0.99))
-        self.ssim, self.mse = SSIM().to(self.device), MSE()
-        # Now rather than when it joins: without its extra, hours of training would end there.
-        self.perceptual = STLPIPS("alex").to(self.device) if self.joins_at < cfg.steps else None
-        self.step = 0
-        self.seconds = 0.0
-
-    @property
-    def joins_at(self) -> int:
-        """The first step with the adversary and the perceptual loss."""
-        return math.ceil(self.cfg.adversary_from * self.cfg.steps)
-
-    @property
-    def sharpening(self) -> bool:
-        """Whether the adversary and the perceptual loss have joined."""
-        return self.step >= self.joins_at
-
-    @property
-    def refining(self) -> bool:
-        """Whether the encoder's proposals are refined by reversal before the generator learns from them."""
-        return self.step >= math.ceil(self.cfg.refine_from * self.cfg.steps)
-
-    def _learning_rates(self) -> tuple[float, float]:
-        """Return the rates of the linear map and of the rest: a cosine over each of the three phases."""
-        cfg = self.cfg
-        ends = [share * cfg.steps for share in (cfg.refine_from, cfg.adversary_from, 1.0)]
-        phase = self.refining + self.sharpening
-        begin, end = [0.0, *ends][phase], ends[phase]
-        lr = (cfg.lr, cfg.lr_refining, cfg.lr_sharpening)[phase]
-        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, (self.step - begin) / max(1.0, end - begin))))
-        factor = min(1.0, (self.step + 1) / 100) * (0.05 + 0.95 * cosine)
-        return cfg.lr_linear * factor, lr * factor
-
-    def state(self) -> dict:
-        parts = (
-            "network",
-            "encoder",
-            "discriminator",
-            "average",
-            "encoder_average",
-            "optimizer",
-            "optimizer_d",
-        )
-        return {name: getattr(self, name).state_dict() for name in parts} | {
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-
-    def load(self, state: dict) -> None:
-        self.step, self.seconds = state.pop("step"), state.pop("seconds")
-        for name, values in state.items():
-            getattr(self, name).load_state_dict(values)
-
-    def advance(self, images: Tensor) -> dict[str, float]:
-        """Take one step on uint8 images [N, 3, 128, 128]; returns the loss terms."""
-        cfg = self.cfg
-        for group, lr in zip(self.optimizer.param_groups, self._learning_rates(), strict=True):
-            group["lr"] = lr
-        rng = torch.Generator().manual_seed(cfg.seed * 7_919 + self.step)
-        strength = cfg.deblur * torch.rand(len(images), generator=rng)
-        x = deblur(to_x(images.to(self.device)), strength.to(self.device)).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            proposal = self.encoder(x)
-        # What the generator wants of refined latents is asked of the encoder.
-        z = self._refine(proposal, x) + proposal - proposal.detach() if self.refining else proposal
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            z = z + cfg.latent_noise * torch.randn(z.shape, generator=rng).to(self.device)
-            drawn = self.network(z)
-        terms = {"mse": self.mse(drawn, x).mean(), "ssim": self.ssim(drawn, x).mean()}
-        total = cfg.mse_weight * terms["mse"] + cfg.ssim_weight * terms["ssim"]
-        if self.sharpening:
-            sharp, terms_s = self._sharpen(x, drawn, rng)
-            total, terms = total + sharp, terms | terms_s
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
-        self.optimizer.step()
-        self._average()
-        self.step += 1
-        return {name: float(value.detach()) for name, value in terms.items()}
-
-    def _refine(self, proposal: Tensor, x: Tensor) -> Tensor:
-        """Return latents [N, D] a few steps of reversal away from the encoder's proposal.
-
-        Reversal ends elsewhere than the encoder points, and the generator is to be good where it will be used. Source:
-        Bojanowski et al. 2018, "Optimizing the latent space of generative networks", with a better start.
-        """
-        with torch.no_grad():
-            torch._foreach_copy_(list(self.still.parameters()), list(self.network.parameters()))
-        z = proposal.detach().float().requires_grad_(True)
-        optimizer = torch.optim.Adam([z], lr=self.cfg.refine_lr, betas=(0.8, 0.95))
-        for _ in range(self.cfg.refine_steps):
-            (z.grad,) = torch.autograd.grad(self.ssim(self.still(z), x).sum(), z)
-            optimizer.step()
-        return z.detach()
-
-    def _sharpen(self, x: Tensor, drawn: Tensor, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Perceptual loss on the reconstruction, adversary on it and on samples; trains the discriminator too."""
-        cfg = self.cfg
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            sampled = self.network(self.network.sample_prior(cfg.prior_batch, rng).to(self.device))
-            fake = torch.cat((drawn, sampled))
-            self.discriminator.requires_grad_(True)
-            loss_d = discriminator_loss(self.discriminator(x), self.discriminator(fake.detach()))
-        self.optimizer_d.zero_grad(set_to_none=True)
-        loss_d.backward()
-        self.optimizer_d.step()
-        self.discriminator.requires_grad_(False)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            verdict = self.discriminator(fake)
-            redrawn = generator_loss([head[: len(x)] for head in verdict])
-            samples = generator_loss([head[len(x) :] for head in verdict])
-            few = cfg.perceptual_batch
-            perceptual = self.perceptual(drawn[:few], x[:few]).mean()
-        terms = {"perceptual": perceptual, "adversary": redrawn, "samples": samples, "discriminator": loss_d}
-        weights = (cfg.perceptual_weight, cfg.adversary_weight, cfg.samples_weight)
-        return sum(w * term for w, term in zip(weights, (perceptual, redrawn, samples), strict=True)), terms
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        decay = min(self.cfg.ema, (self.step + 1) / (self.step + 10))
-        for average, live in ((self.average, self.network), (self.encoder_average, self.encoder)):
-            torch._foreach_lerp_(list(average.parameters()), list(live.parameters()), 1 - decay)
+from ganrev.train.corpus import batch_at, load_corpus
+from ganrev.train.networks import principal_components
+from ganrev.train.training import Training
 
 
 @torch.no_grad()
@@ -223,6 +66,11 @@ def check(cfg: DictConfig) -> None:
         if not (is_whole(cfg[key]) and cfg[key] >= 1):
             raise ValueError(f"train.{key} must be a whole number of at least 1, got {cfg[key]!r}")
         cfg[key] = int(cfg[key])
+    if not 0 <= cfg.refine_from <= cfg.adversary_from <= 1:
+        raise ValueError(
+            "train.refine_from and train.adversary_from must be shares of the steps, the first not above the second, "
+            f"got {cfg.refine_from} and {cfg.adversary_from}"
+        )
     if cfg.manifest and not Path(cfg.manifest).is_file():
         raise ValueError(f"train.manifest={cfg.manifest} is no file; give a CSV with celeba_id and identity, or null")
 

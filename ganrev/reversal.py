@@ -50,6 +50,8 @@ class Reversal:
         momentum: of SGD.
         betas: of Adam, how slowly its two averages forget. Few steps need a short memory: 100 at (0.7, 0.9) redraw a
             face as well as 300 at Adam's usual (0.9, 0.999).
+        scaled: whether each latent moves in proportion to its `Generator.latent_steps`, so that one which shows
+            little moves further. For `init=linear`: a draw from the prior is too far away in those that show much.
         schedule: `constant`, or `cosine` down to zero.
         init: where a picture's first lane starts: `prior`, a draw from it, or `linear`, where the inverse of the
             generator's linear map points (`Generator.propose`). Other restarts draw from the prior.
@@ -73,6 +75,7 @@ class Reversal:
         steps: int = 100,
         momentum: float = 0.0,
         betas: Sequence[float] = (0.7, 0.9),
+        scaled: bool = False,
         schedule: Literal["constant", "cosine"] = "cosine",
         init: Literal["prior", "linear"] = "prior",
         restarts: int = 1,
@@ -84,8 +87,9 @@ class Reversal:
         _one_of("schedule", schedule, ("constant", "cosine"))
         _one_of("clip", clip, ("none", "hard", "stochastic"))
         _one_of("init", init, ("prior", "linear"))
-        if not isinstance(halving, bool):
-            raise ValueError(f"reversal.halving must be true or false, got {halving!r}")
+        for name, value in (("halving", halving), ("scaled", scaled)):
+            if not isinstance(value, bool):
+                raise ValueError(f"reversal.{name} must be true or false, got {value!r}")
         if plateau is not None and not (is_number(plateau) and 0 < plateau < 1):
             raise ValueError(f"reversal.plateau must lie between 0 and 1, or be null, got {plateau!r}")
         if plateau is not None and schedule != "constant":
@@ -104,7 +108,7 @@ class Reversal:
         ):
             raise ValueError(f"reversal.betas must be two numbers in [0, 1), such as [0.9, 0.999], got {betas!r}")
         self.optimizer, self.lr, self.momentum, self.betas = optimizer, lr, momentum, tuple(betas)
-        self.steps, self.schedule = int(steps), schedule
+        self.scaled, self.steps, self.schedule = scaled, int(steps), schedule
         self.init, self.restarts, self.clip = init, int(restarts), clip
         self.halving, self.plateau = halving, plateau
 
@@ -113,6 +117,11 @@ class Reversal:
         if self.optimizer == "adam":
             return torch.optim.Adam([z], lr=self.lr, betas=self.betas)
         return torch.optim.SGD([z], lr=self.lr, momentum=self.momentum)
+
+    def strides(self, generator: Generator) -> Tensor:
+        """Return how far each latent goes in units of the optimiser's step, float32 [D], with geometric mean 1."""
+        steps = generator.latent_steps if self.scaled else torch.ones(generator.latent_dim)
+        return steps / steps.log().mean().exp()
 
     def lr_at(self, step: int) -> float:
         """Return the learning rate of one step."""
@@ -219,6 +228,7 @@ def reverse(
     found = first_latents(generator, targets, rngs, settings)
     z = found.clone().requires_grad_(True)
     optimizer = settings.make_optimizer(z)
+    strides = settings.strides(generator).to(z.device)
     losses = torch.full((len(z), settings.steps), math.nan, device=z.device)
     alive = torch.ones(len(z), dtype=torch.bool, device=z.device)
     lost = torch.zeros_like(alive)
@@ -231,7 +241,9 @@ def reverse(
             continue
         optimizer.param_groups[0]["lr"] = settings.lr_at(step)
         streams = [] if settings.clip == "none" else [rngs[lane] for lane in lanes.tolist()]
-        losses[lanes, step], fit = _advance(generator, loss, targets, z, optimizer, alive[lanes], settings, streams)
+        losses[lanes, step], fit = _advance(
+            generator, loss, targets, z, optimizer, alive[lanes], settings, strides, streams
+        )
         alive[lanes], found[lanes] = fit, z.detach()
         if step % 10 == 0:
             bar.set_postfix(loss=f"{losses[lanes, step].nanmean():.4f}", lanes=len(lanes))
@@ -254,6 +266,7 @@ def _advance(
     optimizer: torch.optim.Optimizer,
     alive: Tensor,
     settings: Reversal,
+    strides: Tensor,
     rngs: list[torch.Generator],
 ) -> tuple[Tensor, Tensor]:
     """Take one step in place; return the losses before it, [L], and which lanes are alive after it, bool [L]."""
@@ -265,6 +278,8 @@ def _advance(
         z.grad.masked_fill_(~alive[:, None], 0)
         before = z.clone()
         optimizer.step()
+        if settings.scaled:
+            z.sub_(before).mul_(strides).add_(before)
         if generator.prior == "uniform":
             clip_latents(z, settings.clip, rngs)
         alive &= z.isfinite().all(dim=1)

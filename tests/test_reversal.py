@@ -65,6 +65,21 @@ def test_one_step_of_sgd_is_the_learning_rate_times_the_gradient_of_one_images_m
     torch.testing.assert_close(found[1], start[1] - 5 * z.grad[1], atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_scaled_latents_move_in_proportion_to_their_steps(optimizer):
+    generator, targets = TinyGenerator().freeze(), drawn(3)[1]
+    steps = torch.linspace(0.5, 2, generator.latent_dim)
+    generator.tell_latents(torch.ones(generator.latent_dim), 7 * steps)
+    options = {"lr": 0.01, "steps": 1, "init": "linear"}
+    start = generator.propose(targets)
+    rngs = [torch.Generator() for _ in targets]
+    even, scaled = (
+        reverse(generator, MSE(), targets, rngs, Reversal(optimizer, scaled=s, **options)).z for s in (False, True)
+    )
+    stride = steps / steps.log().mean().exp()  # whatever the unit of the table
+    torch.testing.assert_close(scaled - start, (even - start) * stride, atol=1e-6, rtol=1e-3)
+
+
 @pytest.mark.parametrize("config", sorted(p.stem for p in (config_dir() / "reversal").glob("*.yaml")))
 def test_every_config_lowers_the_loss(config):
     settings = instantiate(compose_config(f"reversal={config}", "reversal.steps=60").reversal)
@@ -394,6 +409,7 @@ def test_the_generator_gets_no_gradient():
         ({"betas": (0.9,)}, r"reversal\.betas must be two numbers"),
         ({"betas": 0.9}, r"reversal\.betas must be two numbers"),
         ({"halving": 1}, r"reversal\.halving must be true or false, got 1"),
+        ({"scaled": "yes"}, r"reversal\.scaled must be true or false, got 'yes'"),
         ({"plateau": 0.0, "schedule": "constant"}, r"reversal\.plateau must lie between 0 and 1, or be null, got 0\.0"),
         ({"plateau": 0.01}, r"reversal\.plateau belongs to reversal\.schedule=constant"),
         ({"optimizer": "adam", "momentum": 0.9}, r"reversal\.momentum belongs to optimizer=sgd"),

@@ -30,7 +30,7 @@ from ganrev.reversal import Reversal
 from tests.tiny import OVERRIDES, TinyGenerator, smooth_images, tiny_codec
 
 CPU = torch.device("cpu")
-PLAN = points.Plan(2, 20, 2, 1, (1, 8), (2,), 2)
+PLAN = points.Plan(2, 20, 20, 2, 1, (1, 8), (2,), 2)
 
 
 class Convolutional(Generator):
@@ -215,6 +215,8 @@ def test_an_ssim_that_is_never_reached_takes_for_ever():
     assert seconds(found, "ganrev") == [math.inf, math.inf]
     assert ratio_of_each(found["plain"], found["ganrev"]) == [0, 0]
     rows = pd.DataFrame(points.to_plain_ssim(found)).set_index(["measure", "variant"])
+    assert rows.loc[("ssim_apart", "ganrev - plain"), "median"] == pytest.approx(-0.6)
+    assert "plain - plain" not in rows.index.get_level_values("variant")
     assert rows.loc[("time_to_plain_ssim", "plain / ganrev"), "median"] == 0
 
 
@@ -234,7 +236,8 @@ def test_pictures_are_scored_as_the_decoder_draws_them():
 
 def test_a_race_covers_every_picture_at_every_step_of_the_grids():
     codec = tiny_codec(device=Device("cpu", "float32", 2))
-    fast = with_linear_start(codec)
+    fast, slower = with_linear_start(codec, points.QUICK).values()
+    assert slower.reversal.steps == points.QUICK.more_steps
     found = race({"ganrev": codec, "fast": fast}, plain_generator(codec.generator), smooth_images(3), 2, 30)
     assert {name: (d.lanes, len(d.grid)) for name, d in found.items()} == {
         "ganrev": (2, 21),
@@ -255,7 +258,7 @@ def test_a_race_covers_every_picture_at_every_step_of_the_grids():
 def test_a_generator_without_a_linear_map_races_from_the_prior_alone():
     codec = tiny_codec()
     codec.generator = Convolutional()
-    assert with_linear_start(codec) is None
+    assert with_linear_start(codec, points.QUICK) == {}
 
 
 # ---- memory
@@ -326,7 +329,12 @@ def test_memory_at_work_leaves_out_what_was_loaded(results):
 
 
 def test_beside_the_table_lie_curves_operators_a_figure_and_where_they_came_from(results):
-    assert set(pd.read_csv(results / "ssim.csv")["variant"]) == {"plain", "ganrev", "ganrev, linear start"}
+    assert set(pd.read_csv(results / "ssim.csv")["variant"]) == {
+        "plain",
+        "ganrev",
+        "ganrev, linear start, 60 steps",
+        "ganrev, linear start, 20 steps",
+    }
     assert pd.read_csv(results / "operators.csv")["share"].sum() == pytest.approx(1)
     with Image.open(results / "bench.png") as picture:
         assert min(picture.size) > 500
@@ -342,13 +350,15 @@ def test_the_short_table_holds_ratios_and_shares():
         *points.rows_of("a", "lane_steps_per_second", "1/s", {("plain", 1): [1, 2, 3]}),
         *points.rows_of("a", "speed", "times", {("ganrev / plain", 8): [4, 5, 7]}),
         *points.rows_of("b", "time_to_plain_ssim", "times", {("plain / ganrev", 8): [0]}),
+        *points.rows_of("b", "ssim_apart", "SSIM", {("ganrev - plain", 8): [0.0]}),
         *points.rows_of("c", "share_of_gemm", "share", {("ganrev", None): [0.5]}),
     ]
     lines = app.describe(pd.DataFrame(rows)).splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert " ".join(lines[0].split()) == "(a) speed ganrev / plain, 8 at a time 5 times (4 to 7)"
     assert lines[1].endswith("never")
-    assert lines[2].split()[-2:] == ["0.5", "share"]
+    assert lines[2].split()[-2:] == ["0", "SSIM"]
+    assert lines[3].split()[-2:] == ["0.5", "share"]
 
 
 def test_without_a_package_index_the_generator_draws_the_pictures(monkeypatch):

@@ -46,13 +46,16 @@ def make_codec(overrides: Sequence[str]) -> GanCodec:
     return codec
 
 
-def with_linear_start(codec: GanCodec) -> GanCodec | None:
-    """Return the codec as `reversal=fast` makes it, or None where its generator has no linear map to invert."""
+def with_linear_start(codec: GanCodec, plan: points.Plan) -> dict[str, GanCodec]:
+    """Return the codec as `reversal=fast` makes it, and with more steps; none if its generator has no linear map."""
     if type(codec.generator).propose is Generator.propose:
-        return None
-    fast = copy.copy(codec)
-    fast.reversal = instantiate(compose_config(["reversal=fast"]).reversal)
-    return fast
+        return {}
+    found = {}
+    for overrides in ([], [f"reversal.steps={plan.more_steps}"]):
+        fast = copy.copy(codec)
+        fast.reversal = instantiate(compose_config(["reversal=fast", *overrides]).reversal)
+        found[f"ganrev, linear start, {fast.reversal.steps} steps"] = fast
+    return found
 
 
 def load_faces(folder: Path | None, codec: GanCodec, limit: int) -> tuple[Tensor, str]:
@@ -78,8 +81,7 @@ def measure(codec: GanCodec, images: Tensor, plan: points.Plan) -> tuple[pd.Data
     operators = measures.rank_operators(
         codec.device.torch_device, partial(measures.descend, codec, batch, steps, [steps]), steps * len(batch)
     )
-    fast = with_linear_start(codec)
-    racers = {"ganrev": codec} | ({} if fast is None else {"ganrev, linear start": fast})
+    racers = {"ganrev": codec} | with_linear_start(codec, plan)
     found = race(racers, networks["plain"], images, plan.long_rounds, plan.plain_steps)
     rows += points.to_plain_ssim(found)
     rows += points.decoding(codec, images, plan)
@@ -89,13 +91,14 @@ def measure(codec: GanCodec, images: Tensor, plan: points.Plan) -> tuple[pd.Data
 
 def describe(frame: pd.DataFrame) -> str:
     """Return the ratios and shares as a short table, a line each."""
-    shown = frame[frame["unit"].isin(["times", "share"]) | (frame["measure"] == "decode")]
+    shown = frame[frame["unit"].isin(["times", "share", "SSIM"]) | (frame["measure"] == "decode")]
     lines = []
     for row in shown.itertuples():
         lanes = "" if pd.isna(row.lanes) else f", {row.lanes:.0f} at a time"
         reach = f"  ({row.lowest:.3g} to {row.highest:.3g})" if row.repetitions > 1 else ""
-        value = f"{row.median:8.3g} {row.unit}{reach}" if row.median else "   never"
-        lines.append(f"({row.point}) {row.measure:<33}{row.variant + lanes:<40}{value}")
+        never = row.median == 0 and row.unit == "times"
+        value = "   never" if never else f"{row.median:8.3g} {row.unit}{reach}"
+        lines.append(f"({row.point}) {row.measure:<33}{row.variant + lanes:<53}{value}")
     return "\n".join(lines)
 
 

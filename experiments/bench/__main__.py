@@ -51,10 +51,10 @@ def with_linear_start(codec: GanCodec, plan: points.Plan) -> dict[str, GanCodec]
     if type(codec.generator).propose is Generator.propose:
         return {}
     found = {}
-    for overrides in ([], [f"reversal.steps={plan.more_steps}"]):
-        fast = copy.copy(codec)
-        fast.reversal = instantiate(compose_config(["reversal=fast", *overrides]).reversal)
-        found[f"ganrev, linear start, {fast.reversal.steps} steps"] = fast
+    more = f"reversal.steps={plan.more_steps}"
+    for name, overrides in (("fast", []), (f"fast, {plan.more_steps} steps", [more])):
+        found[name] = copy.copy(codec)
+        found[name].reversal = instantiate(compose_config(["reversal=fast", *overrides]).reversal)
     return found
 
 

@@ -51,16 +51,18 @@ def _draw_growth(ax: Axes, rows: pd.DataFrame, label: str) -> None:
 
 
 def _draw_race(ax: Axes, curves: pd.DataFrame) -> None:
-    for variant, rows in curves.groupby("variant", sort=False):
+    for number, (variant, rows) in enumerate(curves.groupby("variant", sort=False)):
         shown = rows.iloc[1:]  # the first has no time
-        ax.plot("seconds_per_image", "ssim", data=shown, linewidth=1, color=_COLOURS.get(variant), label=variant)
+        colour = _COLOURS.get(variant, f"C{number}")
+        ax.plot("seconds_per_image", "ssim", data=shown, linewidth=1, color=colour, label=variant)
     last = curves.loc[curves["variant"] == "plain", "ssim"].iloc[-1]
     ax.axhline(last, linestyle=":", linewidth=0.8, color=_COLOURS["plain"])
     ax.set_xscale("log")
     ax.set_ylim(last - _LOWEST, last + 0.1 * _LOWEST)
     ax.set_xlabel("seconds per image")
     ax.set_ylabel("SSIM, mean")
-    ax.legend(frameon=False)
+    # Between our curves and the plain loop's.
+    ax.legend(frameon=False, fontsize="small", handlelength=1, loc="center", bbox_to_anchor=(0.53, 0.48))
 
 
 def _draw_operators(ax: Axes, operators: pd.DataFrame) -> None:

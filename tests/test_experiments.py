@@ -74,7 +74,7 @@ def test_every_experiment_is_run_here():
     kinds = {
         "rows": {"table1", "baselines", "generators"},
         "comparisons": {"figures"},
-        "overrides": {"sweep"},
+        "overrides": {"sweep", "grid"},
         "curves": {"rd"},
         "grid": {"automatic"},
     }
@@ -529,6 +529,14 @@ def test_a_sweep_of_which_nothing_is_left_is_an_error(tmp_path, monkeypatch, cap
     monkeypatch.setattr(sweep, "launch", killed)
     assert call(sweep.main, "--results", tmp_path)[1] == 2
     assert "no run of the sweep was finished" in capsys.readouterr().err
+
+
+def test_a_grid_of_ones_own_has_nothing_added(tmp_path, monkeypatch, capsys):
+    given = ["loss=ssim,mse", "data.limit=4"]
+    launched = []
+    monkeypatch.setattr(sweep, "launch", lambda overrides, records: launched.append(overrides) or 0)
+    assert call(sweep.main, "experiment=grid", *given, "--results", tmp_path)[1] == 2  # for nothing ran
+    assert launched == [given]
 
 
 def test_the_default_sweep_covers_what_the_issue_asks():

@@ -119,6 +119,7 @@ def _settings(codec: GanCodec, images: Tensor, source: str) -> dict:
 def run(plan: points.Plan, overrides: Sequence[str], faces: Path | None, out: Path) -> None:
     """Measure everything, print the ratios, and write CSVs, a figure and where they came from."""
     began = time.perf_counter()
+    out.mkdir(parents=True, exist_ok=True)  # before minutes of work, rather than after
     overrides = [*plan.overrides, *overrides]
     origin = provenance()  # the load before, not that of the benchmark itself
     codec = make_codec(overrides)
@@ -126,7 +127,6 @@ def run(plan: points.Plan, overrides: Sequence[str], faces: Path | None, out: Pa
     remembered = points.memory(plan, overrides)
     frame, ssim, operators = measure(codec, images, plan)
     frame = pd.concat([frame, pd.DataFrame(remembered)], ignore_index=True).sort_values("point", kind="stable")
-    out.mkdir(parents=True, exist_ok=True)
     frame.to_csv(out / "bench.csv", index=False)
     ssim.to_csv(out / "ssim.csv", index=False)
     operators.to_csv(out / "operators.csv", index=False)

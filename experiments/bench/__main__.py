@@ -51,8 +51,8 @@ def with_linear_start(codec: GanCodec, plan: points.Plan) -> dict[str, GanCodec]
     if type(codec.generator).propose is Generator.propose:
         return {}
     found = {}
-    more = f"reversal.steps={plan.more_steps}"
-    for name, overrides in (("fast", []), (f"fast, {plan.more_steps} steps", [more])):
+    longer = f"fast, {plan.more_steps} steps", [f"reversal.steps={plan.more_steps}"]
+    for name, overrides in (("fast", []), longer):
         found[name] = copy.copy(codec)
         found[name].reversal = instantiate(compose_config(["reversal=fast", *overrides]).reversal)
     return found

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments import composition, rendering
 from ganrev.errors import plain_errors
-from ganrev.runner import load_summary, training_notes
+from ganrev.runner import load_rows, load_summary, training_notes
 
 PAPER_FIGURES = ("bpp", "cr", "psnr", "mse", "ssim")
 _METRICS = ("num_bytes", "paper_bytes", "bpp", "paper_bpp", "psnr", "mse", "ssim", "stlpips")
@@ -133,7 +133,7 @@ def notes(frame: pd.DataFrame, folders: Sequence[Path], user: Sequence[str]) -> 
     telling = [override for override in user if override.split("=")[0] not in _SILENT]
     if telling:
         lines.append(f"With {' '.join(telling)}.")
-    return lines + _generators(folders) + _losses(frame, folders) + _origins(frame)
+    return lines + _generators(folders) + _weakest(frame, folders) + _losses(frame, folders) + _origins(frame)
 
 
 def _generators(folders: Sequence[Path]) -> list[str]:
@@ -147,6 +147,16 @@ def _generators(folders: Sequence[Path]) -> list[str]:
             caveat = f"; {_CAVEATS[target]}" if target in _CAVEATS else ""
             lines.append(f"Generator: {target.split('.')[-2]}, weights {digest}{caveat}.")
     return list(dict.fromkeys(lines))
+
+
+def _weakest(frame: pd.DataFrame, folders: Sequence[Path]) -> list[str]:
+    """Tell of seen pictures, all of which could come out, how well all but a few did."""
+    lines = []
+    for scheme, folder in zip(frame["scheme"], folders, strict=True):
+        if OmegaConf.load(folder / "config.yaml").data["_target_"] == "ganrev.data.seen.Seen":
+            psnr = load_rows(folder)["psnr"].quantile(0.05, interpolation="higher")
+            lines.append(f"{scheme}: 95 % of its pictures have a PSNR of {psnr:.1f} dB or more.")
+    return lines
 
 
 def _losses(frame: pd.DataFrame, folders: Sequence[Path]) -> list[str]:

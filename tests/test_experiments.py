@@ -72,7 +72,7 @@ def run_table(rows, folder, *overrides):
 
 def test_every_experiment_is_run_here():
     kinds = {
-        "rows": {"table1", "baselines", "generators"},
+        "rows": {"table1", "baselines", "generators", "reach"},
         "comparisons": {"figures"},
         "overrides": {"sweep", "grid"},
         "curves": {"rd"},
@@ -104,6 +104,18 @@ def test_the_generators_make_a_table(place, common):
     paths = {override for row in rows for override in row["overrides"] if override.startswith("generator.path=")}
     assert {path.rpartition("/")[2] for path in paths} == {"pca.safetensors", "reconstruction.safetensors"}
     assert all(set(row["overrides"]) - paths >= {"quant=none"} for row in rows)
+
+
+@pytest.mark.skipif(not is_available(), reason="needs the extra perceptual")
+def test_the_reach_tells_how_well_all_but_a_few_seen_pictures_do(place, common):
+    _, status = call(table.main, "experiment=reach", *common, "--results", place / "reach")
+    assert status == 0
+    frame = pd.read_csv(place / "reach" / "reach.csv").set_index("scheme")
+    assert frame["num_images"].tolist() == [2] * 4 + [10] * 3  # a folder has no say over seen pictures
+    told = [line for line in (place / "reach" / "reach.md").read_text().splitlines() if "95 % of its" in line]
+    assert [line.split(":")[0].removeprefix("- ") for line in told] == list(frame.index[4:])
+    rows = pd.read_csv(place / "runs" / frame["run"].iloc[4] / "rows.csv")
+    assert f"a PSNR of {sorted(rows['psnr'])[1]:.1f} dB or more" in told[0]
 
 
 def test_the_curves_of_rate_and_distortion(place, common):

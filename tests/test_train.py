@@ -26,6 +26,7 @@ from ganrev.train import __main__ as app
 from ganrev.train import card, latents
 from ganrev.train.corpus import load_corpus
 from ganrev.train.networks import Encoder, principal_components
+from ganrev.train.training import Training
 from tests.test_corpus import png, write_folder, write_tar
 from tests.tiny import smooth_images
 
@@ -80,6 +81,7 @@ def few(tmp_path_factory):
         (["train.faces=[{few}]", "train.valid={few}", "train.table_faces=0"], "train.table_faces must be a whole"),
         (["train.faces=[{few}]", "train.valid={few}", "train.nudged_faces=1.5"], "train.nudged_faces must be a whole"),
         (["train.faces=[{few}]", "train.valid={few}", "train.manifest={few}/ids.csv"], "ids.csv is no file"),
+        (["train.faces=[{few}]", "train.valid={few}", "train.start={few}/w.safetensors"], "{few}/w.safetensors"),
         (
             ["train.faces=[{few}]", "train.valid={few}", "train.adversary_from=0.5"],
             "train.refine_from and train.adversary_from must be shares of the steps, the first not above the second, "
@@ -348,3 +350,33 @@ def test_a_fresh_run_in_the_same_folder_forgets_anothers_milestone(undisturbed, 
     training = app.prepare(configured(place, out), out, torch.empty(0))
     assert training.step == 0
     assert sorted(path.name for path in out.iterdir()) == ["components.pt", "pca.safetensors"]
+
+
+def test_training_goes_on_from_given_weights(undisturbed, place):
+    components = torch.load(undisturbed / "components.pt", weights_only=True)
+    cfg = configured(place, undisturbed)
+    cfg.start = str(undisturbed / "embedded.safetensors")
+    given, training = load(cfg.start), Training(cfg, components)
+    for network in (training.network, training.average):
+        assert all(torch.equal(value, given.state_dict()[key]) for key, value in network.state_dict().items())
+    out = place / "prolonged"
+    out.mkdir()
+    shutil.copy(undisturbed / "components.pt", out)
+    app.prepare(cfg, out, torch.empty(0))
+    assert (out / "pca.safetensors").read_bytes() == (undisturbed / "pca.safetensors").read_bytes()
+
+
+def test_every_third_step_refines_by_mse(undisturbed, place):
+    training = Training(configured(place, undisturbed), torch.load(undisturbed / "components.pt", weights_only=True))
+    x = to_x(load_corpus([place / "more"])[1][:2])
+    proposal = training.encoder(x).detach() + 0.3 * torch.randn(2, 512, generator=torch.Generator().manual_seed(0))
+    losses = {}
+    for training.step in (0, 3, 5):
+        refined = training._refine(proposal, x)
+        with torch.no_grad():
+            drawn = training.network(refined)
+            losses[training.step] = training.mse(drawn, x).mean(), training.ssim(drawn, x).mean()
+    assert [step for step in range(9) if setattr(training, "step", step) or training.by_mse] == [2, 5, 8]
+    assert losses[5][0] < losses[3][0]
+    assert losses[5][1] != losses[3][1]
+    assert losses[0] == losses[3]

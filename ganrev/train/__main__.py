@@ -1,8 +1,8 @@
 """`python -m ganrev.train train.faces=[shard.tar] train.valid=folder`: train the embedded generator.
 
 A killed run goes on where it stopped, by the same command. Two milestones stay beside the final weights:
-`pca.safetensors`, the linear generator that training starts from, and `reconstruction.safetensors`, the one that the
-adversary joins.
+`pca.safetensors`, principal components alone, where training starts unless it is given weights (`train.start`), and
+`reconstruction.safetensors`, the generator that the adversary joins.
 """
 
 import csv
@@ -17,13 +17,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ganrev.errors import plain_errors
-from ganrev.generator.embedded import LATENT_DIM, save
+from ganrev.generator.embedded import LATENT_DIM, EmbeddedNetwork, load, save
 from ganrev.options import is_whole
 from ganrev.paths import config_dir
 from ganrev.pixels import to_x
 from ganrev.train.card import publish
 from ganrev.train.corpus import batch_at, load_corpus
-from ganrev.train.networks import principal_components
+from ganrev.train.networks import principal_components, start_from_components
 from ganrev.train.training import Training
 
 
@@ -73,6 +73,8 @@ def check(cfg: DictConfig) -> None:
         )
     if cfg.manifest and not Path(cfg.manifest).is_file():
         raise ValueError(f"train.manifest={cfg.manifest} is no file; give a CSV with celeba_id and identity, or null")
+    if cfg.start is not None:
+        load(cfg.start, unseen_scale=1.0)
 
 
 def prepare(cfg: DictConfig, out: Path, images: Tensor) -> Training:
@@ -81,8 +83,12 @@ def prepare(cfg: DictConfig, out: Path, images: Tensor) -> Training:
     if not saved.exists():
         print("fitting principal components", flush=True)
         store(principal_components(images, LATENT_DIM, 64, cfg.seed), saved)
-    training = Training(cfg, torch.load(saved, weights_only=True))
-    save(training.average, out / "pca.safetensors")
+    components = torch.load(saved, weights_only=True)
+    torch.manual_seed(cfg.seed)
+    linear = EmbeddedNetwork()
+    start_from_components(linear, *components, cfg.spread)
+    save(linear, out / "pca.safetensors")
+    training = Training(cfg, components)
     if checkpoint.exists():
         training.load(torch.load(checkpoint, weights_only=True))
         print(f"resuming at step {training.step}", flush=True)

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from ganrev.device import Device
-from ganrev.generator.embedded import EmbeddedNetwork
+from ganrev.generator.embedded import EmbeddedNetwork, load
 from ganrev.losses import MSE, SSIM
 from ganrev.perceptual import STLPIPS
 from ganrev.pixels import to_x
@@ -25,6 +25,8 @@ from ganrev.train.networks import (
     start_from_components,
 )
 
+_TURN = 3  # of so many steps with refined proposals, one belongs to reversal with the MSE loss
+
 
 class Training:
     """The state of one training run: networks, optimisers and the step reached."""
@@ -35,6 +37,8 @@ class Training:
         torch.manual_seed(cfg.seed)
         self.network = EmbeddedNetwork()
         start_from_components(self.network, *components, cfg.spread)
+        if cfg.start is not None:
+            self.network.load_state_dict(load(cfg.start, unseen_scale=1.0).state_dict())
         self.encoder = Encoder(*components, cfg.spread * self.network.prior_std)
         self.discriminator = Discriminator()
         for module in (self.network, self.encoder, self.discriminator):
@@ -68,6 +72,11 @@ class Training:
     def refining(self) -> bool:
         """Whether the encoder's proposals are refined by reversal before the generator learns from them."""
         return self.step >= math.ceil(self.cfg.refine_from * self.cfg.steps)
+
+    @property
+    def by_mse(self) -> bool:
+        """Whether this step is for latents that the MSE loss finds; they lie elsewhere than the SSIM loss's."""
+        return self.refining and self.step % _TURN == _TURN - 1
 
     def _learning_rates(self) -> tuple[float, float]:
         """Return the rates of the linear map and of the rest: a cosine over each of the three phases."""
@@ -106,7 +115,7 @@ class Training:
         for group, lr in zip(self.optimizer.param_groups, self._learning_rates(), strict=True):
             group["lr"] = lr
         rng = torch.Generator().manual_seed(cfg.seed * 7_919 + self.step)
-        strength = cfg.deblur * torch.rand(len(images), generator=rng)
+        strength = cfg.deblur_least + (cfg.deblur - cfg.deblur_least) * torch.rand(len(images), generator=rng)
         x = deblur(to_x(images.to(self.device)), strength.to(self.device)).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             proposal = self.encoder(x)
@@ -116,8 +125,9 @@ class Training:
             z = z + cfg.latent_noise * torch.randn(z.shape, generator=rng).to(self.device)
             drawn = self.network(z)
         terms = {"mse": self.mse(drawn, x).mean(), "ssim": self.ssim(drawn, x).mean()}
-        total = cfg.mse_weight * terms["mse"] + cfg.ssim_weight * terms["ssim"]
-        if self.sharpening:
+        mse_weight, ssim_weight = (cfg.turn_mse_weight, 1.0) if self.by_mse else (cfg.mse_weight, cfg.ssim_weight)
+        total = mse_weight * terms["mse"] + ssim_weight * terms["ssim"]
+        if self.sharpening and not self.by_mse:
             sharp, terms_s = self._sharpen(x, drawn, rng)
             total, terms = total + sharp, terms | terms_s
         self.optimizer.zero_grad(set_to_none=True)
@@ -136,10 +146,11 @@ class Training:
         """
         with torch.no_grad():
             torch._foreach_copy_(list(self.still.parameters()), list(self.network.parameters()))
+        loss = self.mse if self.by_mse else self.ssim
         z = proposal.detach().float().requires_grad_(True)
         optimizer = torch.optim.Adam([z], lr=self.cfg.refine_lr, betas=(0.8, 0.95))
         for _ in range(self.cfg.refine_steps):
-            (z.grad,) = torch.autograd.grad(self.ssim(self.still(z), x).sum(), z)
+            (z.grad,) = torch.autograd.grad(loss(self.still(z), x).sum(), z)
             optimizer.step()
         return z.detach()
 

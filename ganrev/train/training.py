@@ -25,8 +25,6 @@ from ganrev.train.networks import (
     start_from_components,
 )
 
-_TURN = 3  # of so many steps with refined proposals, one belongs to reversal with the MSE loss
-
 
 class Training:
     """The state of one training run: networks, optimisers and the step reached."""
@@ -70,13 +68,17 @@ class Training:
 
     @property
     def refining(self) -> bool:
-        """Whether the encoder's proposals are refined by reversal before the generator learns from them."""
+        """Whether, in two steps of three, the encoder's proposals are refined by reversal (see `refiner`)."""
         return self.step >= math.ceil(self.cfg.refine_from * self.cfg.steps)
 
     @property
-    def by_mse(self) -> bool:
-        """Whether this step is for latents that the MSE loss finds; they lie elsewhere than the SSIM loss's."""
-        return self.refining and self.step % _TURN == _TURN - 1
+    def refiner(self) -> nn.Module | None:
+        """The loss by which this step's proposals are refined; None where they are taken as they are.
+
+        Once they are refined there are three turns: as they are, so that the encoder keeps up with the generator, then
+        by SSIM, then by MSE, whose latents lie elsewhere.
+        """
+        return (None, self.ssim, self.mse)[self.step % 3] if self.refining else None
 
     def _learning_rates(self) -> tuple[float, float]:
         """Return the rates of the linear map and of the rest: a cosine over each of the three phases."""
@@ -119,15 +121,17 @@ class Training:
         x = deblur(to_x(images.to(self.device)), strength.to(self.device)).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             proposal = self.encoder(x)
-        # What the generator wants of refined latents is asked of the encoder.
-        z = self._refine(proposal, x) + proposal - proposal.detach() if self.refining else proposal
+        refiner = self.refiner
+        by_mse = refiner is self.mse
+        # Refined latents teach the generator alone: handed on to the encoder, their gradient drives it astray.
+        z = proposal if refiner is None else self._refine(proposal, x, refiner)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             z = z + cfg.latent_noise * torch.randn(z.shape, generator=rng).to(self.device)
             drawn = self.network(z)
         terms = {"mse": self.mse(drawn, x).mean(), "ssim": self.ssim(drawn, x).mean()}
-        mse_weight, ssim_weight = (cfg.turn_mse_weight, 1.0) if self.by_mse else (cfg.mse_weight, cfg.ssim_weight)
+        mse_weight, ssim_weight = (cfg.turn_mse_weight, 1.0) if by_mse else (cfg.mse_weight, cfg.ssim_weight)
         total = mse_weight * terms["mse"] + ssim_weight * terms["ssim"]
-        if self.sharpening and not self.by_mse:
+        if self.sharpening and not by_mse:
             sharp, terms_s = self._sharpen(x, drawn, rng)
             total, terms = total + sharp, terms | terms_s
         self.optimizer.zero_grad(set_to_none=True)
@@ -138,15 +142,14 @@ class Training:
         self.step += 1
         return {name: float(value.detach()) for name, value in terms.items()}
 
-    def _refine(self, proposal: Tensor, x: Tensor) -> Tensor:
-        """Return latents [N, D] a few steps of reversal away from the encoder's proposal.
+    def _refine(self, proposal: Tensor, x: Tensor, loss: nn.Module) -> Tensor:
+        """Return latents [N, D] a few steps of reversal away from the encoder's proposal, without its gradient.
 
         Reversal ends elsewhere than the encoder points, and the generator is to be good where it will be used. Source:
         Bojanowski et al. 2018, "Optimizing the latent space of generative networks", with a better start.
         """
         with torch.no_grad():
             torch._foreach_copy_(list(self.still.parameters()), list(self.network.parameters()))
-        loss = self.mse if self.by_mse else self.ssim
         z = proposal.detach().float().requires_grad_(True)
         optimizer = torch.optim.Adam([z], lr=self.cfg.refine_lr, betas=(0.8, 0.95))
         for _ in range(self.cfg.refine_steps):

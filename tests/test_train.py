@@ -378,7 +378,7 @@ def test_proposals_are_refined_by_ssim_and_by_mse_in_turn(undisturbed, place):
     assert not torch.equal(*refined)
     for loss, z in zip((training.ssim, training.mse), refined, strict=True):
         with torch.no_grad():
-            before, after = (loss(training.network(place_in_z), x).sum() for place_in_z in (proposal, z))
+            before, after = (loss(training.network(latents), x).sum() for latents in (proposal, z))
         assert after < before
 
 

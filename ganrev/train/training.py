@@ -150,7 +150,7 @@ class Training:
         """
         with torch.no_grad():
             torch._foreach_copy_(list(self.still.parameters()), list(self.network.parameters()))
-        z = proposal.detach().float().requires_grad_(True)
+        z = proposal.detach().float().clone().requires_grad_(True)
         optimizer = torch.optim.Adam([z], lr=self.cfg.refine_lr, betas=(0.8, 0.95))
         for _ in range(self.cfg.refine_steps):
             (z.grad,) = torch.autograd.grad(loss(self.still(z), x).sum(), z)

@@ -353,16 +353,14 @@ def test_a_fresh_run_in_the_same_folder_forgets_anothers_milestone(undisturbed, 
 
 
 def test_training_goes_on_from_given_weights(undisturbed, place):
-    components = torch.load(undisturbed / "components.pt", weights_only=True)
-    cfg = configured(place, undisturbed)
-    cfg.start = str(undisturbed / "embedded.safetensors")
-    given, training = load(cfg.start), Training(cfg, components)
-    for network in (training.network, training.average):
-        assert all(torch.equal(value, given.state_dict()[key]) for key, value in network.state_dict().items())
     out = place / "prolonged"
     out.mkdir()
     shutil.copy(undisturbed / "components.pt", out)
-    app.prepare(cfg, out, torch.empty(0))
+    cfg = configured(place, out)
+    cfg.start = str(undisturbed / "embedded.safetensors")
+    given, training = load(cfg.start).state_dict(), app.prepare(cfg, out, torch.empty(0))
+    for network in (training.network, training.average):
+        assert all(torch.equal(value, given[key]) for key, value in network.state_dict().items())
     assert (out / "pca.safetensors").read_bytes() == (undisturbed / "pca.safetensors").read_bytes()
 
 

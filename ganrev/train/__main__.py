@@ -17,13 +17,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ganrev.errors import plain_errors
-from ganrev.generator.embedded import LATENT_DIM, EmbeddedNetwork, load, save
+from ganrev.generator.embedded import LATENT_DIM, load, save
 from ganrev.options import is_whole
 from ganrev.paths import config_dir
 from ganrev.pixels import to_x
 from ganrev.train.card import publish
 from ganrev.train.corpus import batch_at, load_corpus
-from ganrev.train.networks import principal_components, start_from_components
+from ganrev.train.networks import principal_components
 from ganrev.train.training import Training
 
 
@@ -83,17 +83,15 @@ def prepare(cfg: DictConfig, out: Path, images: Tensor) -> Training:
     if not saved.exists():
         print("fitting principal components", flush=True)
         store(principal_components(images, LATENT_DIM, 64, cfg.seed), saved)
-    components = torch.load(saved, weights_only=True)
-    torch.manual_seed(cfg.seed)
-    linear = EmbeddedNetwork()
-    start_from_components(linear, *components, cfg.spread)
-    save(linear, out / "pca.safetensors")
-    training = Training(cfg, components)
+    training = Training(cfg, torch.load(saved, weights_only=True))
+    save(training.average, out / "pca.safetensors")
     if checkpoint.exists():
         training.load(torch.load(checkpoint, weights_only=True))
         print(f"resuming at step {training.step}", flush=True)
     else:
         (out / "reconstruction.safetensors").unlink(missing_ok=True)  # another run's
+        if cfg.start is not None:
+            training.start_from(load(cfg.start, unseen_scale=1.0))
     return training
 
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from ganrev.device import Device
-from ganrev.generator.embedded import EmbeddedNetwork, load
+from ganrev.generator.embedded import EmbeddedNetwork
 from ganrev.losses import MSE, SSIM
 from ganrev.perceptual import STLPIPS
 from ganrev.pixels import to_x
@@ -35,8 +35,6 @@ class Training:
         torch.manual_seed(cfg.seed)
         self.network = EmbeddedNetwork()
         start_from_components(self.network, *components, cfg.spread)
-        if cfg.start is not None:
-            self.network.load_state_dict(load(cfg.start, unseen_scale=1.0).state_dict())
         self.encoder = Encoder(*components, cfg.spread * self.network.prior_std)
         self.discriminator = Discriminator()
         for module in (self.network, self.encoder, self.discriminator):
@@ -90,6 +88,11 @@ class Training:
         cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, (self.step - begin) / max(1.0, end - begin))))
         factor = min(1.0, (self.step + 1) / 100) * (0.05 + 0.95 * cosine)
         return cfg.lr_linear * factor, lr * factor
+
+    def start_from(self, weights: EmbeddedNetwork) -> None:
+        """Let a fresh run go on from trained weights instead of principal components."""
+        for network in (self.network, self.average):
+            network.load_state_dict(weights.state_dict())
 
     def state(self) -> dict:
         parts = (

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from filelock import FileLock
 from torch import Tensor
 from tqdm import tqdm
 
+from ganrev.data.known import celeba_numbers
 from ganrev.files import write_whole
 from ganrev.paths import cache_dir
 from ganrev.train.card import write_hashes
@@ -190,16 +190,11 @@ def load_basis(faces: Sequence[str | Path], num_components: int, seed: int = 0) 
                 # Readable for others, unlike save_file's.
                 write_whole(path, safetensors.torch.save(fit(images, num_components, seed).tensors))
                 write_hashes(names, images, path)
-                write_whole(card, json.dumps({"celeba_ids": _celeba_ids(names)}).encode())
+                write_whole(card, json.dumps({"celeba_ids": celeba_numbers(names)}).encode())
     try:
         return Basis(**safetensors.torch.load_file(path), card=card)
     except (safetensors.SafetensorError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}): delete it, and it is fitted again") from error
-
-
-def _celeba_ids(names: list[str]) -> list[int]:
-    """Return the numbers of faces that are named as CelebA names its pictures: by six digits."""
-    return sorted({int(name) for name in names if re.fullmatch("[0-9]{6}", name)})
 
 
 def _check_sources(faces: object) -> list[Path]:

@@ -27,7 +27,8 @@ from ganrev.provenance import combine
 from ganrev.runner import finish, load_rows, load_summary
 
 _NAME = re.compile(r"(.+-[0-9a-f]{12})-([0-9]+)of([0-9]+)")
-_COUNTS = ("images_seen_in_training", "images_alike_in_training", "lanes", "lanes_diverged")
+_SEEN = ("images_seen_in_training", "images_alike_in_training", "images_unchecked_in_training")
+_COUNTS = (*_SEEN, "lanes", "lanes_diverged")
 
 
 @dataclass(frozen=True)

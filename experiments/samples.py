@@ -1,4 +1,8 @@
-"""`python -m experiments.samples --real faces.tar [WEIGHTS ...]`: how real do a generator's samples look?"""
+"""`python -m experiments.samples --real faces.tar [WEIGHTS ...]`: how real do a generator's samples look?
+
+Prints, for other real faces and for samples, the share in which a detector finds a face, and sliced Wasserstein
+distances to real faces (1000 times, as usual) on each level of the Laplacian pyramid, by its side in pixels.
+"""
 
 import argparse
 import logging
@@ -46,8 +50,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     with plain_errors():
+        if arguments.n < 1:
+            raise ValueError(f"-n must be at least 1, got {arguments.n}")
         _, faces = load_corpus(arguments.real)
-        if arguments.n < 1 or len(faces) < 2 * arguments.n:
+        if len(faces) < 2 * arguments.n:
             raise ValueError(
                 f"-n {arguments.n} needs twice as many real faces, half of them to show how near real faces come "
                 f"to each other; got {len(faces)}"

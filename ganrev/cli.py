@@ -23,6 +23,7 @@ from ganrev.paths import config_dir
 from ganrev.pixels import from_pillow, resize, to_grid, to_images, to_png
 from ganrev.runner import unused_overrides
 
+_MOST_SAMPLES = 10_000  # in one PNG
 _OVERRIDES = "Hydra overrides after --, for example: -- loss=mse quant=standard reversal.steps=800"
 
 
@@ -54,6 +55,12 @@ def check_output(output: Path, source: Path | None = None) -> None:
         raise ValueError(f"{output} is a folder; -o takes the name of a file")
     if not output.parent.is_dir():
         raise ValueError(f"there is no folder {output.parent} to write {output.name} to; make it first")
+
+
+def _check_png(output: Path, source: Path | None = None) -> None:
+    check_output(output, source)
+    if output.suffix.lower() != ".png":
+        raise ValueError(f"pictures are written as PNG; give {output.name} a name that ends in .png")
 
 
 def _read(path: Path) -> bytes:
@@ -112,9 +119,7 @@ def compress(arguments: argparse.Namespace) -> None:
 
 def decompress(arguments: argparse.Namespace) -> None:
     """Write the PNG that a `.gr` file stands for."""
-    check_output(arguments.output, arguments.input)
-    if arguments.output.suffix.lower() != ".png":
-        raise ValueError(f"decompress writes PNG; give {arguments.output.name} a name that ends in .png")
+    _check_png(arguments.output, arguments.input)
     blob = _read(arguments.input)
     container.read(blob)  # a foreign or corrupt file is named before any weights are loaded
     image = make_codec(arguments.overrides).decode([blob])[0]
@@ -138,9 +143,9 @@ def info(arguments: argparse.Namespace) -> None:
 
 def sample(arguments: argparse.Namespace) -> None:
     """Draw pictures from the generator's prior and write them as one PNG."""
-    if arguments.number < 1:
-        raise ValueError(f"-n must be at least 1, got {arguments.number}")
-    check_output(arguments.output)
+    if not 1 <= arguments.number <= _MOST_SAMPLES:
+        raise ValueError(f"-n must be from 1 to {_MOST_SAMPLES}, got {arguments.number}")
+    _check_png(arguments.output)
     cfg = _compose(arguments.overrides)
     generator = instantiate(cfg.generator)
     z = generator.sample_prior(arguments.number, torch.Generator().manual_seed(cfg.seed))

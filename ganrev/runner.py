@@ -94,14 +94,21 @@ def load_pictures(cfg: DictConfig, image_size: int | None) -> Pictures:
 def check_overlap(codec: Codec, pictures: Pictures, allowed: bool) -> Overlap:
     """Find the pictures that the codec's generator, or the codec itself, was trained on, by its model card.
 
-    Without a card there is no overlap.
+    A codec without a generator or a card has learned nothing; a generator without a card is warned of.
 
     Raises:
         ValueError: there are such pictures and they are not `allowed`, or the card is damaged.
     """
-    card = getattr(getattr(codec, "generator", codec), "card", None)
-    if card is None or pictures.drawn:
+    learned = getattr(codec, "generator", codec)
+    card = getattr(learned, "card", None)
+    if pictures.drawn or (card is None and learned is codec):
         return Overlap()
+    if card is None:
+        log.warning(
+            "nothing tells what this generator was trained on (it has no model card), so its scores may be of pictures "
+            "that it was trained on"
+        )
+        return Overlap(num_unchecked=len(pictures))
     overlap = find_overlap(pictures, card)
     if not allowed:
         refuse(overlap.seen)
@@ -194,6 +201,7 @@ def _evaluate(codec: Codec, pictures: Pictures, overlap: Overlap, folder: Path, 
         "images_skipped": dict(pictures.skipped),
         "images_seen_in_training": len(overlap.seen),
         "images_alike_in_training": len(overlap.alike),
+        "images_unchecked_in_training": overlap.num_unchecked,
         "lanes": diverged.size,
         "lanes_diverged": int(diverged.sum()),
     }
@@ -215,6 +223,7 @@ def training_notes(summary: dict) -> list[str]:
     texts = {
         "images_seen_in_training": "the generator was trained on",
         "images_alike_in_training": "look like faces that the generator was trained on, under other CelebA numbers",
+        "images_unchecked_in_training": "may be among those that the generator was trained on, which nothing tells",
     }
     counts = {text: summary.get(key, 0) for key, text in texts.items()}  # runs of older versions have no such keys
     return [f"{count} of {summary['num_images']} pictures {text}" for text, count in counts.items() if count]

@@ -354,7 +354,10 @@ def test_samples_are_one_png_in_a_grid_with_white_where_none_is_left(tmp_path):
 
 
 def test_no_samples_at_all_are_refused(tmp_path, capsys):
-    assert "-n must be at least 1" in fails(capsys, "sample", "-n", "0", "-o", tmp_path / "grid.png", *TINY)
+    for number in ("0", "1000000000"):
+        complaint = fails(capsys, "sample", "-n", number, "-o", tmp_path / "grid.png", *TINY)
+        assert f"-n must be from 1 to 10000, got {number}" in complaint
+    assert "ends in .png" in fails(capsys, "sample", "-o", tmp_path / "grid.jpg", *TINY)
     assert files_in(tmp_path) == []
 
 

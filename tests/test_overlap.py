@@ -23,7 +23,7 @@ from ganrev.generator.embedded import load
 from ganrev.overlap import Overlap, find_overlap, hashes_path, refuse
 from ganrev.pixels import from_pillow, to_pillow, to_png
 from ganrev.runner import check_overlap, describe, load_summary, run
-from ganrev.train.card import read_manifest, write_hashes
+from ganrev.train.card import known_faces, write_hashes
 from tests.tiny import OVERRIDES, TinyGenerator, compose_config
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
@@ -392,16 +392,41 @@ def test_identities_must_be_one_a_picture():
 def test_training_leaves_numbers_and_hashes(tmp_path):
     manifest = tmp_path / "manifest.csv"
     manifest.write_text("celeba_id,identity,split\n12,5,train-0\n3,5,train-0\n40,6,valid\n41,7,sealed\n")
-    assert read_manifest(manifest, ["000012", "000003", "stranger"], ["000040"]) == {
+    cfg = OmegaConf.create({"manifest": str(manifest), "start": None})
+    assert known_faces(cfg, ["000012", "000003", "stranger"], ["000040"]) == {
         "celeba_ids": [3, 12],
         "celeba_identities": [5],
         "tuned_celeba_ids": [40],
         "tuned_celeba_identities": [6],
     }
-    assert read_manifest(None, ["000012"], []) == {}
+    with pytest.raises(ValueError, match="lacks 1 of 2 faces, the first 000013"):
+        known_faces(cfg, ["000012", "000013"], [])
+    cfg.manifest = None
+    assert known_faces(cfg, ["000012"], ["x"]) == {
+        "celeba_ids": [12],
+        "celeba_identities": [],
+        "tuned_celeba_ids": [],
+        "tuned_celeba_identities": [],
+    }
     path = write_hashes(["000012", "000003"], FACES[:2], tmp_path / "own.safetensors")
     assert path == hashes_path(tmp_path / "own.json") == tmp_path / "own.hashes.npz"
     assert next(load_hashes(path).similarities(FACES[:1])).argmax() == 1  # in the order of the ids
+
+
+def test_faces_that_the_start_was_trained_on_are_found_too(card):
+    hashes_path(card).replace(hashes_path(card).with_name(f"{card.stem}.hashes-1.npz"))
+    hash_faces(OTHERS[:4]).save(hashes_path(card))
+    overlap = find_overlap(pictures_of(torch.cat([FACES[5:6], OTHERS[2:3]]), [None, None]), card)
+    assert overlap.seen["face0"].startswith("it looks like training face number 6")
+    assert overlap.seen["face1"].startswith("it looks like training face number 3")
+
+
+def test_a_generator_without_a_card_is_said_to_be_unknown(faces_dir, monkeypatch, caplog):
+    monkeypatch.setattr(TinyGenerator, "card", None)
+    folder = run(compose_run(faces_dir))
+    assert "nothing tells what this generator was trained on" in caplog.text
+    assert load_summary(folder)["images_unchecked_in_training"] == 2
+    assert "2 of 2 pictures may be among those that the generator was trained on" in describe(folder)
 
 
 def test_the_rates_are_measured_in_miniature(tmp_path, monkeypatch, capsys):

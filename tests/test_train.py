@@ -17,8 +17,8 @@ from PIL import Image
 
 from ganrev.data.known import read_known
 from ganrev.generator.embedded import EmbeddedNetwork, latents_path, load, save, save_latents
-from ganrev.overlap import hashes_path
-from ganrev.paths import checkout, config_dir
+from ganrev.overlap import all_hashes_paths, hashes_path
+from ganrev.paths import checkout, config_dir, weights_dir
 from ganrev.perceptual import is_available
 from ganrev.pixels import to_x
 from ganrev.reversal import Reversal
@@ -66,8 +66,14 @@ def compose_training(*overrides):
 
 @pytest.fixture(scope="module")
 def few(tmp_path_factory):
-    """A folder with two faces."""
-    return write_folder(tmp_path_factory.mktemp("few") / "faces", smooth_images(2, 128))
+    """A folder with two faces; beside it `other` with another, and three manifests that are none."""
+    folder = tmp_path_factory.mktemp("few")
+    write_folder(folder / "other", smooth_images(1, 128, seed=1), first=900)
+    (folder / "columns.csv").write_text("id,person\n1,2\n")
+    (folder / "words.csv").write_text("celeba_id,identity\n1,somebody\n")
+    (folder / "short.csv").write_text("celeba_id,identity\n1,2\n")
+    shutil.copy(weights_dir() / "embedded.safetensors", folder / "cardless.safetensors")
+    return write_folder(folder / "faces", smooth_images(2, 128))
 
 
 @pytest.mark.parametrize(
@@ -76,11 +82,36 @@ def few(tmp_path_factory):
         (["train.valid={few}"], "train.faces not set: give train.faces="),
         (["train.faces=[{few}/nowhere.tar]", "train.valid={few}"], "there are no faces at {few}/nowhere.tar"),
         (["train.faces=[{few}]", "train.valid={few}/nowhere"], "there are no faces at {few}/nowhere"),
-        (["train.faces={few}", "train.valid={few}"], "need at least 257 faces, got 2"),
+        (["train.faces={few}", "train.valid={few}/../other", "train.batch_size=2"], "at least 257 faces, got 2"),
+        (["train.faces={few}", "train.valid={few}", "train.batch_size=2"], "2 of 2 faces of train.valid are in train"),
+        (["train.faces={few}", "train.valid={few}/../other"], "train.batch_size=16 needs at least so many faces"),
+        (["train.faces={few}", "train.valid=[{few}]"], "train.valid must be one folder or tar shard"),
+        (["train.faces={few}", "train.valid={few}", "train.lr=nan"], "train.lr must be a number above 0, got nan"),
+        (["train.faces={few}", "train.valid={few}", "train.lr=x"], "train.lr must be a number above 0, got 'x'"),
+        (["train.faces={few}", "train.valid={few}", "train.deblur=-1"], "train.deblur must be a number of at least 0"),
+        (["train.faces={few}", "train.valid={few}", "train.seed=-1"], "train.seed must be a whole number of at least"),
+        (["train.faces={few}", "train.valid={few}", "train.ema=1"], "train.ema must be below 1, got 1"),
+        (["train.faces={few}", "train.valid={few}", "train.device=tpu"], "train.device=tpu: "),
+        (["train.faces={few}", "train.valid={few}", "train.out={few}/../short.csv"], "train.out must be a folder"),
+        (["train.faces={few}", "train.valid={few}", "train.manifest={few}/../columns.csv"], "columns.csv cannot be"),
+        (["train.faces={few}", "train.valid={few}", "train.manifest={few}/../words.csv"], "words.csv cannot be read"),
+        (
+            [
+                "train.faces={few}",
+                "train.valid={few}/../other",
+                "train.batch_size=2",
+                "train.manifest={few}/../short.csv",
+            ],
+            "short.csv lacks 1 of 2 faces",
+        ),
+        (
+            ["train.faces={few}", "train.valid={few}", "train.start={few}/../cardless.safetensors"],
+            "cardless.safetensors has no cardless.json and no cardless.hashes.npz beside it",
+        ),
         (["train.faces=[{few}]", "train.valid={few}", "train.score_every=0"], "train.score_every must be a whole"),
         (["train.faces=[{few}]", "train.valid={few}", "train.table_faces=0"], "train.table_faces must be a whole"),
         (["train.faces=[{few}]", "train.valid={few}", "train.nudged_faces=1.5"], "train.nudged_faces must be a whole"),
-        (["train.faces=[{few}]", "train.valid={few}", "train.manifest={few}/ids.csv"], "ids.csv is no file"),
+        (["train.faces=[{few}]", "train.valid={few}", "train.manifest={few}/ids.csv"], "ids.csv cannot be read"),
         (["train.faces=[{few}]", "train.valid={few}", "train.start={few}/w.safetensors"], "{few}/w.safetensors"),
         (
             ["train.faces=[{few}]", "train.valid={few}", "train.adversary_from=0.5"],
@@ -90,7 +121,8 @@ def few(tmp_path_factory):
     ],
 )
 def test_a_mistake_ends_with_one_line(overrides, message, few, tmp_path, capsys):
-    cfg = compose_training(*(o.format(few=few) for o in overrides), f"train.out={tmp_path / 'out'}", "train.device=cpu")
+    own = [override.format(few=few) for override in overrides]
+    cfg = compose_training(f"train.out={tmp_path / 'out'}", "train.device=cpu", *own)
     with pytest.raises(SystemExit) as stopped:
         app.main(cfg)
     assert stopped.value.code == 2
@@ -195,7 +227,6 @@ def resumed(place, undisturbed):
     """The folder of the same run, killed during its last step and begun again; and what it had left when killed."""
     out = place / "resumed"
     out.mkdir()
-    shutil.copy(undisturbed / "components.pt", out)  # seconds saved: they are a function of faces and seed
     advance = app.Training.advance
 
     def interrupted(training, images):
@@ -216,10 +247,19 @@ def resumed(place, undisturbed):
 
 def test_a_run_leaves_weights_card_log_grid_and_milestones(undisturbed):
     weights = {f"{name}.safetensors" for name in ("embedded", "pca", "reconstruction")}
-    others = {"checkpoint.pt", "components.pt", "log.csv", "grid.png", "embedded.json", "embedded.hashes.npz"}
+    others = {
+        "run.json",
+        "checkpoint.pt",
+        "components.pt",
+        "log.csv",
+        "grid.png",
+        "embedded.json",
+        "embedded.hashes.npz",
+    }
     others.add("embedded.latents.safetensors")
     assert {path.name for path in undisturbed.iterdir()} >= weights | others
     assert not list(undisturbed.glob("*.partial"))
+    assert not (undisturbed / "publishing").exists()
     with Image.open(undisturbed / "grid.png") as grid:
         assert grid.size == (2 * 128, 3 * 128)
 
@@ -270,11 +310,11 @@ def test_publishing_measures_and_scores_its_own_weights(place, tmp_path, monkeyp
     torch.manual_seed(0)
     save(EmbeddedNetwork(), weights)
     save_latents(torch.full((512,), 7.0), torch.full((512,), 7.0), weights)  # another run's
-    network, another = EmbeddedNetwork(), weights.read_bytes()
+    network = EmbeddedNetwork()
 
     def measure(generator, faces, num_nudged):
         assert torch.equal(generator.latent_steps, torch.ones(512))  # told nothing
-        assert weights.read_bytes() != another
+        assert torch.equal(generator.dense.weight, network.dense.weight.half().float())
         return torch.full((512,), 0.5), torch.full((512,), float(num_nudged + len(faces)))
 
     monkeypatch.setattr(latents, "measure", measure)
@@ -345,23 +385,106 @@ def test_a_resume_leaves_the_milestones_as_they_were(undisturbed, resumed):
 def test_a_fresh_run_in_the_same_folder_forgets_anothers_milestone(undisturbed, place):
     out = place / "fresh"
     out.mkdir()
+    for name in ("reconstruction.safetensors", "components.pt", "log.csv"):
+        (out / name).write_bytes(b"another run's")
+    cfg = configured(place, out)
+    assert app.claim(cfg, out, torch.zeros(1, dtype=torch.uint8))["steps"] == 4
+    assert not list(out.iterdir())
     shutil.copy(undisturbed / "components.pt", out)
-    (out / "reconstruction.safetensors").write_bytes(b"another run's")
-    training = app.prepare(configured(place, out), out, torch.empty(0))
-    assert training.step == 0
+    assert app.prepare(cfg, out, torch.empty(0)).step == 0
     assert sorted(path.name for path in out.iterdir()) == ["components.pt", "pca.safetensors"]
+
+
+def test_a_run_is_gone_on_with_as_it_began_or_not_at_all(undisturbed, place):
+    cfg = configured(place, undisturbed)
+    images = load_corpus(list(cfg.faces))[1]
+    assert app.claim(cfg, undisturbed, images) == json.loads((undisturbed / "run.json").read_text())
+    cfg.score_every, cfg.card_faces = 1, 2  # of no consequence for the weights
+    app.claim(cfg, undisturbed, images)
+    cfg.steps = 8
+    with pytest.raises(
+        ValueError, match=r"other settings \(steps was 4, is now 8\); .* another train.out"
+    ):
+        app.claim(cfg, undisturbed, images)
+    cfg.steps = 4
+    with pytest.raises(ValueError, match="sha256 of the faces was"):
+        app.claim(cfg, undisturbed, images[1:])
+    (undisturbed / "run.json").rename(undisturbed / "elsewhere.json")
+    with pytest.raises(ValueError, match=r"holds a checkpoint, but run.json beside it cannot be read"):
+        app.claim(cfg, undisturbed, images)
+    (undisturbed / "elsewhere.json").rename(undisturbed / "run.json")
+
+
+def test_losses_that_are_not_finite_end_the_run_and_spare_the_checkpoint(place, monkeypatch):
+    out = place / "diverged"
+    monkeypatch.setattr(app.Training, "advance", lambda training, images: _advance_to_nan(training))
+    with pytest.raises(ValueError, match=r"no longer finite at step 2: .*nan.*The checkpoint before is kept"):
+        app.train(configured(place, out))
+    assert not (out / "checkpoint.pt").exists()
+
+
+def _advance_to_nan(training):
+    training.step += 1
+    return {"mse": float("nan")}
+
+
+def test_a_row_takes_the_place_of_those_from_before_a_kill(tmp_path):
+    for step, mse in ((2, 0.5), (4, 0.4), (6, 0.3), (4, 0.2)):
+        app.log_row(tmp_path / "log.csv", {"step": step, "mse": mse})
+    assert pd.read_csv(tmp_path / "log.csv")[["step", "mse"]].to_numpy().tolist() == [[2, 0.5], [4, 0.2]]
 
 
 def test_training_goes_on_from_given_weights(undisturbed, place):
     out = place / "prolonged"
     out.mkdir()
-    shutil.copy(undisturbed / "components.pt", out)
     cfg = configured(place, out)
     cfg.start = str(undisturbed / "embedded.safetensors")
-    given, training = load(cfg.start).state_dict(), app.prepare(cfg, out, torch.empty(0))
+    given, training = load(cfg.start), app.prepare(cfg, out, torch.empty(0))
     for network in (training.network, training.average):
-        assert all(torch.equal(value, given[key]) for key, value in network.state_dict().items())
-    assert (out / "pca.safetensors").read_bytes() == (undisturbed / "pca.safetensors").read_bytes()
+        assert all(torch.equal(value, given.state_dict()[key]) for key, value in network.state_dict().items())
+    x = to_x(load_corpus([place / "valid"])[1])
+    for encoder in (training.encoder, training.encoder_average):  # points where faces lie for these weights
+        with torch.no_grad():
+            assert torch.allclose(encoder(x), given.propose(x), atol=0.01)
+    assert not list(out.iterdir())
+
+
+def test_what_the_start_was_trained_on_is_known_afterwards(undisturbed, place, monkeypatch):
+    cfg = configured(place, place / "prolonged_card")
+    cfg.start, cfg.manifest = str(undisturbed / "embedded.safetensors"), None
+    Path(cfg.out).mkdir()
+    names, images = ["500000"], smooth_images(1, 128, seed=2)
+    monkeypatch.setattr(card, "write_table", lambda *_: "not measured")
+    monkeypatch.setattr(card, "score", lambda *_: (1.0, {}))
+    weights = card.publish(cfg, EmbeddedNetwork(), (names, images), (["mine"], images), 0.0)
+    known = read_known(weights.with_suffix(".json"))
+    assert known.celeba_ids == {*range(NUM_FACES), 500000}
+    assert known.celeba_identities == set(range(NUM_FACES // 2))
+    assert known.tuned_celeba_ids == {900, 901}
+    begun, own = hashes_path(undisturbed / "embedded.json"), hashes_path(weights)
+    assert [path.name for path in all_hashes_paths(weights)] == [own.name, "embedded.hashes-1.npz"]
+    assert all_hashes_paths(weights)[1].read_bytes() == begun.read_bytes()
+
+
+def test_weights_never_lie_there_without_their_card(place, monkeypatch):
+    cfg = configured(place, place / "cut_short")
+    Path(cfg.out).mkdir()
+    faces = ["000001"], smooth_images(1, 128)
+    monkeypatch.setattr(card, "write_table", lambda *_: "not measured")
+    monkeypatch.setattr(card, "score", lambda *_: (1.0, {}))
+    first = card.publish(cfg, EmbeddedNetwork(), faces, faces, 0.0)
+    before = {path.name: path.read_bytes() for path in first.parent.iterdir()}
+
+    def killed(*_):
+        raise Killed
+
+    monkeypatch.setattr(card, "score", killed)
+    with pytest.raises(Killed):
+        card.publish(cfg, EmbeddedNetwork(), faces, faces, 0.0)
+    assert {path.name: path.read_bytes() for path in first.parent.iterdir() if path.is_file()} == before
+    monkeypatch.setattr(card, "score", lambda *_: (2.0, {}))
+    assert load(card.publish(cfg, EmbeddedNetwork(), faces, faces, 0.0)).unseen_scale == 2.0
+    assert not (first.parent / "publishing").exists()
 
 
 def test_proposals_are_refined_by_ssim_and_by_mse_in_turn(undisturbed, place):

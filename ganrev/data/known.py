@@ -1,6 +1,8 @@
 """The faces that a generator knows, by CelebA's numbers: its model card lists them."""
 
 import json
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,11 @@ class KnownFaces:
     def all_identities(self) -> frozenset[int]:
         """People trained or tuned on."""
         return self.celeba_identities | self.tuned_celeba_identities
+
+
+def celeba_numbers(names: Iterable[str]) -> list[int]:
+    """Return the numbers of faces that are named as CelebA names its pictures: by six digits."""
+    return sorted({int(name) for name in names if re.fullmatch("[0-9]{6}", name)})
 
 
 def shipped_card() -> Path:

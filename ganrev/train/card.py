@@ -1,28 +1,31 @@
 """The model card: what a generator was trained on, for how long, and what it reaches."""
 
-import csv
 import json
+import shutil
 from pathlib import Path
 
+import pandas as pd
 import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
+from ganrev.data.known import KnownFaces, celeba_numbers, read_known
 from ganrev.device import Device
 from ganrev.entropy import Bzip2
 from ganrev.facehash import hash_faces
 from ganrev.gan import GanCodec, Trace
-from ganrev.generator.embedded import EmbeddedNetwork, latents_path, load, save
+from ganrev.generator.embedded import EmbeddedNetwork, load, save
 from ganrev.losses import MSE, SSIM
 from ganrev.metrics import distortion, paper_bytes
-from ganrev.overlap import hashes_path
+from ganrev.overlap import all_hashes_paths, hashes_path
 from ganrev.provenance import provenance
 from ganrev.quantise import Quantiser
 from ganrev.reversal import Reversal
 from ganrev.train.latents import write_table
 
 PAPER_EXTREME = 15.0  # the paper's unseen latents reach about [-15, 15]
-LICENCE = "CelebA's terms: non-commercial research only (Liu et al. 2015)"
+LICENCE = "that of the faces trained on"
+CELEBA_LICENCE = "CelebA's terms: non-commercial research only (Liu et al. 2015)"
 
 
 def reversal_scores(
@@ -54,21 +57,62 @@ def choose_unseen_scale(trace: Trace) -> float:
     return round(PAPER_EXTREME / float(largest), 1)
 
 
-def read_manifest(path: Path | None, names: list[str], valid_names: list[str]) -> dict[str, list[int]]:
-    """Return CelebA's ids and identities of the training and validation faces, where a manifest tells them.
+def read_manifest(path: Path) -> dict[int, int]:
+    """Return the identity of each CelebA number in a CSV with the columns celeba_id and identity.
 
-    The harness reads them (`ganrev.data.known`): it refuses the ones as test pictures and draws around the others.
+    Raises:
+        ValueError: there is no such file, or it is another one.
     """
-    if path is None:
-        return {}
-    with path.open(newline="") as file:
-        identities = {int(row["celeba_id"]): int(row["identity"]) for row in csv.DictReader(file)}
-    numbers = {}
+    try:
+        frame = pd.read_csv(path, usecols=["celeba_id", "identity"], dtype="int64")
+    except (OSError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"train.manifest={path} cannot be read ({str(error).strip()}); give a CSV with the columns celeba_id and "
+            "identity, whole numbers, or null"
+        ) from error
+    return dict(zip(frame["celeba_id"].tolist(), frame["identity"].tolist(), strict=True))
+
+
+def known_faces(cfg: DictConfig, names: list[str], valid_names: list[str]) -> dict[str, list[int]]:
+    """Return what the card lists: CelebA's numbers of faces trained and tuned on, and of the people on them.
+
+    Faces are known by their names, six digits as CelebA's; the people by `cfg.manifest`; and what the weights in
+    `cfg.start` know is known as well. The harness reads them (`ganrev.data.known`): it refuses the ones as test
+    pictures and draws around the others.
+
+    Raises:
+        ValueError: the manifest or the start's card is missing or damaged, or a face is not in the manifest.
+    """
+    identities = None if cfg.manifest is None else read_manifest(Path(cfg.manifest))
+    start = KnownFaces() if cfg.start is None else read_known(card_of_start(cfg))
+    known = {}
     for prefix, faces in (("", names), ("tuned_", valid_names)):
-        ids = sorted(i for i in (int(name) for name in faces if name.isdigit()) if i in identities)
-        numbers[f"{prefix}celeba_ids"] = ids
-        numbers[f"{prefix}celeba_identities"] = sorted({identities[i] for i in ids})
-    return numbers
+        ids = celeba_numbers(faces)
+        people = set()
+        if identities is not None:
+            missing = [i for i in ids if i not in identities]
+            if missing:
+                raise ValueError(
+                    f"train.manifest={cfg.manifest} lacks {len(missing)} of {len(ids)} faces, the first "
+                    f"{missing[0]:06d}; give one with a line for each, or null"
+                )
+            people = {identities[i] for i in ids}
+        known[f"{prefix}celeba_ids"] = sorted(getattr(start, f"{prefix}celeba_ids").union(ids))
+        known[f"{prefix}celeba_identities"] = sorted(getattr(start, f"{prefix}celeba_identities") | people)
+    return known
+
+
+def card_of_start(cfg: DictConfig) -> Path:
+    """Return the card beside `cfg.start`; ValueError where what those weights have seen is unknown."""
+    weights = Path(cfg.start).expanduser()
+    card = weights.with_suffix(".json")
+    absent = [path.name for path in (card, hashes_path(weights)) if not path.is_file()]
+    if absent:
+        raise ValueError(
+            f"train.start={cfg.start} has no {' and no '.join(absent)} beside it, so nothing tells what it was trained "
+            "on; give the embedded.safetensors of a finished training, or the weights of the package"
+        )
+    return card
 
 
 def write_hashes(names: list[str], images: Tensor, weights: Path) -> Path:
@@ -98,24 +142,37 @@ def publish(
         `embedded.hashes.npz`, and the table of latents, `embedded.latents.safetensors`.
     """
     (names, images), (valid_names, valid) = corpus, validation
-    weights = Path(cfg.out) / "embedded.safetensors"
-    latents_path(weights).unlink(missing_ok=True)  # of other weights, and loaded with these as if it were theirs
-    save(network, weights)
-    write_hashes(names, images, weights)
+    out, unfinished = Path(cfg.out), Path(cfg.out) / "publishing"
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed here
+    unfinished.mkdir()
+    weights = save(network, unfinished / "embedded.safetensors")
+    earlier = [] if cfg.start is None else all_hashes_paths(card_of_start(cfg))
+    hashes = write_hashes(names, images, weights)
+    for number, path in enumerate((p for p in earlier if p.read_bytes() != hashes.read_bytes()), start=1):
+        shutil.copyfile(path, hashes.with_name(f"{hashes.stem}-{number}.npz"))
     table = write_table(weights, images, cfg.table_faces, cfg.nudged_faces)
     stored = load(weights, unseen_scale=1.0)  # score what is stored, float16 rounding included
     scale, scores = score(stored, valid[: cfg.card_faces])
+    known = known_faces(cfg, names, valid_names)
     card = {
         "name": "embedded",
         "unseen_scale": scale,
         "latents": "512, each from U[-1, 1]",
         "latents_table": table,
         **describe_training(cfg, stored, len(names), seconds),
+        "licence": CELEBA_LICENCE if known["celeba_ids"] else LICENCE,
         "scores": scores,
-        **read_manifest(Path(cfg.manifest) if cfg.manifest else None, names, valid_names),
+        **known,
     }
     weights.with_suffix(".json").write_text(_join_numbers(json.dumps(card, indent=1)) + "\n")
-    return weights
+    # Other weights go first and these come last: none ever lie there without what tells of them.
+    published = out / weights.name
+    for path in (published, *all_hashes_paths(published)):
+        path.unlink(missing_ok=True)
+    for path in sorted(unfinished.iterdir(), key=lambda path: path == weights):
+        path.replace(out / path.name)
+    unfinished.rmdir()
+    return published
 
 
 def score(stored: EmbeddedNetwork, faces: Tensor) -> tuple[float, dict[str, object]]:
@@ -137,8 +194,9 @@ def describe_training(cfg: DictConfig, stored: EmbeddedNetwork, num_faces: int, 
     return {
         "picture": "128 x 128 RGB, framed as img[57:185, 25:153] of an aligned CelebA image",
         "parameters": sum(p.numel() for p in stored.parameters()),
-        "licence": LICENCE,
         "trained_on": f"{num_faces} faces of {', '.join(Path(f).name for f in cfg.faces)}, mirrored at random",
+        "command": f"python -m ganrev.train train.faces=[{','.join(Path(f).name for f in cfg.faces)}] "
+        f"train.valid={Path(cfg.valid).name}, with the options in recipe",
         "hours": round(seconds / 3600, 2),
         "machine": provenance()["hardware"],
         "torch": torch.__version__,

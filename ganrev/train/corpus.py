@@ -19,7 +19,7 @@ def _pixels(data: bytes, name: str, size: int) -> np.ndarray:
         with Image.open(io.BytesIO(data)) as picture:
             rgb = picture.convert("RGB")
     except OSError as error:
-        raise ValueError(f"{name} is damaged or no picture ({error}); take it out") from error
+        raise ValueError(f"{name} is damaged or no picture; take it out") from error
     if rgb.size != (size, size):
         raise ValueError(
             f"{name} is {rgb.width} x {rgb.height}; training faces must be {size} x {size}, crop them first"

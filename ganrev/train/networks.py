@@ -55,6 +55,12 @@ def start_from_components(
         network.linear.bias.copy_(mean)
 
 
+def components_of(linear: nn.Linear) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mean [D], directions [D, K] and lengths [K] of a trained linear map, in the place of faces' own."""
+    lengths = linear.weight.detach().norm(dim=0)
+    return linear.bias.detach(), linear.weight.detach() / lengths, lengths
+
+
 class Encoder(nn.Module):
     """Proposes a latent for a picture: its principal components plus a convolutional correction.
 
@@ -71,6 +77,12 @@ class Encoder(nn.Module):
         self.correction = nn.Linear(widths[-1] * 4 * 4, basis.shape[1])
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)
+
+    @torch.no_grad()
+    def invert(self, linear: nn.Linear) -> None:
+        """Propose, before any correction, what the inverse of a generator's linear map does."""
+        self.mean.copy_(linear.bias)
+        self.projection.copy_(torch.linalg.pinv(linear.weight.double()).float())
 
     def forward(self, x: Tensor) -> Tensor:
         small = F.interpolate(x, size=self.side, mode="area").flatten(1).float()

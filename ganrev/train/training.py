@@ -90,9 +90,11 @@ class Training:
         return cfg.lr_linear * factor, lr * factor
 
     def start_from(self, weights: EmbeddedNetwork) -> None:
-        """Let a fresh run go on from trained weights instead of principal components."""
+        """Let a fresh run go on from trained weights instead of principal components, whatever the faces."""
         for network in (self.network, self.average):
             network.load_state_dict(weights.state_dict())
+        for encoder in (self.encoder, self.encoder_average):
+            encoder.invert(weights.linear)
 
     def state(self) -> dict:
         parts = (

@@ -402,9 +402,7 @@ def test_a_run_is_gone_on_with_as_it_began_or_not_at_all(undisturbed, place):
     cfg.score_every, cfg.card_faces = 1, 2  # of no consequence for the weights
     app.claim(cfg, undisturbed, images)
     cfg.steps = 8
-    with pytest.raises(
-        ValueError, match=r"other settings \(steps was 4, is now 8\); .* another train.out"
-    ):
+    with pytest.raises(ValueError, match=r"other settings \(steps was 4, is now 8\); .* another train.out"):
         app.claim(cfg, undisturbed, images)
     cfg.steps = 4
     with pytest.raises(ValueError, match="sha256 of the faces was"):

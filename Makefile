@@ -43,7 +43,7 @@ automatic: $(INSTALLED) ## automatic mode against the best of a full grid
 sweep: $(INSTALLED) ## a grid over loss, learning rate, step and restarts, as one CSV
 	$(RUN) -m experiments.sweep $(ARGS)
 
-bench: $(INSTALLED) ## speed and memory beside a plain loop, in eight minutes: make bench ARGS="--quick"
+bench: $(INSTALLED) ## speed and memory beside a plain loop, in six minutes: make bench ARGS="--quick"
 	$(RUN) -m experiments.bench $(ARGS)
 
 collect: $(INSTALLED) ## merge shards (data.shard=1/4 ...) into whole runs: make collect ARGS="results/runs"

@@ -111,7 +111,7 @@ def merge(folders: Sequence[Path], target: Path) -> None:
         "images_failed": {name: why for summary in summaries for name, why in summary["images_failed"].items()},
         "images_skipped": summaries[0]["images_skipped"],  # every shard has read all files
     }
-    summary |= {key: sum(summary[key] for summary in summaries) for key in _COUNTS}
+    summary |= {key: sum(summary.get(key, 0) for summary in summaries) for key in _COUNTS}
     (target / "summary.json").write_text(harness.to_json(summary))
 
 

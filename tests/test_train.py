@@ -23,7 +23,7 @@ from ganrev.perceptual import is_available
 from ganrev.pixels import to_x
 from ganrev.reversal import Reversal
 from ganrev.train import __main__ as app
-from ganrev.train import card, latents
+from ganrev.train import card, checks, latents
 from ganrev.train.corpus import load_corpus
 from ganrev.train.networks import Encoder, principal_components
 from ganrev.train.training import Training
@@ -136,7 +136,7 @@ def test_a_mistake_ends_with_one_line(overrides, message, few, tmp_path, capsys)
 def test_a_whole_number_may_be_written_as_a_float(few):
     sources = [f"train.faces=[{few}]", f"train.valid={few}"]
     cfg = compose_training(*sources, "train.steps=1e4", "train.card_faces=2e0").train
-    app.check(cfg)
+    checks.check(cfg)
     assert (cfg.steps, cfg.card_faces) == (10_000, 2)
     assert isinstance(cfg.steps, int)
     assert isinstance(cfg.card_faces, int)
@@ -388,7 +388,7 @@ def test_a_fresh_run_in_the_same_folder_forgets_anothers_milestone(undisturbed, 
     for name in ("reconstruction.safetensors", "components.pt", "log.csv"):
         (out / name).write_bytes(b"another run's")
     cfg = configured(place, out)
-    assert app.claim(cfg, out, torch.zeros(1, dtype=torch.uint8))["steps"] == 4
+    assert checks.claim(cfg, out, torch.zeros(1, dtype=torch.uint8))["steps"] == 4
     assert not list(out.iterdir())
     shutil.copy(undisturbed / "components.pt", out)
     assert app.prepare(cfg, out, torch.empty(0)).step == 0
@@ -398,18 +398,18 @@ def test_a_fresh_run_in_the_same_folder_forgets_anothers_milestone(undisturbed, 
 def test_a_run_is_gone_on_with_as_it_began_or_not_at_all(undisturbed, place):
     cfg = configured(place, undisturbed)
     images = load_corpus(list(cfg.faces))[1]
-    assert app.claim(cfg, undisturbed, images) == json.loads((undisturbed / "run.json").read_text())
+    assert checks.claim(cfg, undisturbed, images) == json.loads((undisturbed / "run.json").read_text())
     cfg.score_every, cfg.card_faces = 1, 2  # of no consequence for the weights
-    app.claim(cfg, undisturbed, images)
+    checks.claim(cfg, undisturbed, images)
     cfg.steps = 8
     with pytest.raises(ValueError, match=r"other settings \(steps was 4, is now 8\); .* another train.out"):
-        app.claim(cfg, undisturbed, images)
+        checks.claim(cfg, undisturbed, images)
     cfg.steps = 4
     with pytest.raises(ValueError, match="sha256 of the faces was"):
-        app.claim(cfg, undisturbed, images[1:])
+        checks.claim(cfg, undisturbed, images[1:])
     (undisturbed / "run.json").rename(undisturbed / "elsewhere.json")
     with pytest.raises(ValueError, match=r"holds a checkpoint, but run.json beside it cannot be read"):
-        app.claim(cfg, undisturbed, images)
+        checks.claim(cfg, undisturbed, images)
     (undisturbed / "elsewhere.json").rename(undisturbed / "run.json")
 
 

@@ -6,7 +6,6 @@ A killed run goes on where it stopped, by the same command. Two milestones stay 
 """
 
 import csv
-import hashlib
 import io
 import json
 import math
@@ -15,31 +14,22 @@ from pathlib import Path
 
 import hydra
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from ganrev.device import Device
 from ganrev.errors import plain_errors
 from ganrev.files import write_whole
 from ganrev.generator.embedded import LATENT_DIM, load, save
 from ganrev.generator.weights import load_checkpoint
-from ganrev.options import is_number, is_whole
 from ganrev.paths import config_dir
 from ganrev.pixels import to_x
-from ganrev.train.card import card_of_start, known_faces, publish, read_manifest
+from ganrev.train.card import known_faces, publish
+from ganrev.train.checks import check, check_validation, claim
 from ganrev.train.corpus import batch_at, load_corpus
 from ganrev.train.networks import components_of, principal_components
 from ganrev.train.training import Training
-
-_COUNTS = ("steps", "batch_size", "prior_batch", "perceptual_batch", "score_every")
-_COUNTS += ("card_faces", "table_faces", "nudged_faces")
-_POSITIVE = ("lr", "lr_refining", "lr_sharpening", "lr_linear", "lr_discriminator", "refine_lr", "spread")
-_NOT_NEGATIVE = ("deblur_least", "deblur", "latent_noise", "ema", "mse_weight", "ssim_weight", "turn_mse_weight")
-_NOT_NEGATIVE += ("perceptual_weight", "adversary_weight", "samples_weight", "refine_from", "adversary_from")
-# What a run may be gone on with otherwise than it began: nothing of it reaches the weights.
-_FREE = ("faces", "valid", "manifest", "out", "device", "score_every", "card_faces", "table_faces", "nudged_faces")
 
 
 @torch.no_grad()
@@ -67,95 +57,8 @@ def save_grid(training: Training, images: Tensor, path: Path) -> None:
     Image.fromarray(pixels).save(path)
 
 
-def check(cfg: DictConfig) -> None:
-    """Raise ValueError for what would stop the training only after hours; makes whole numbers of 1e3 and the like."""
-    missing = [f"train.{key}" for key in ("faces", "valid") if OmegaConf.is_missing(cfg, key)]
-    if missing:
-        raise ValueError(
-            f"{' and '.join(missing)} not set: give train.faces=[shard.tar,folder], 128 x 128 faces to train on, and "
-            "train.valid=folder, others to score on; "
-            'with make: make generator ARGS="train.faces=[shard.tar] train.valid=folder"'
-        )
-    if not isinstance(cfg.valid, str):
-        raise ValueError(f"train.valid must be one folder or tar shard, got {cfg.valid}")
-    for key in _COUNTS:
-        if not (is_whole(cfg[key]) and cfg[key] >= 1):
-            raise ValueError(f"train.{key} must be a whole number of at least 1, got {cfg[key]!r}")
-        cfg[key] = int(cfg[key])
-    for key in ("seed", "refine_steps"):
-        if not (is_whole(cfg[key]) and cfg[key] >= 0):
-            raise ValueError(f"train.{key} must be a whole number of at least 0, got {cfg[key]!r}")
-        cfg[key] = int(cfg[key])
-    for keys, least in ((_POSITIVE, "above 0"), (_NOT_NEGATIVE, "of at least 0")):
-        for key in keys:
-            if not (is_number(cfg[key]) and (cfg[key] > 0 or (cfg[key] == 0 and keys is _NOT_NEGATIVE))):
-                raise ValueError(f"train.{key} must be a number {least}, got {cfg[key]!r}")
-    if cfg.ema >= 1:
-        raise ValueError(f"train.ema must be below 1, got {cfg.ema}")
-    if not 0 <= cfg.refine_from <= cfg.adversary_from <= 1:
-        raise ValueError(
-            "train.refine_from and train.adversary_from must be shares of the steps, the first not above the second, "
-            f"got {cfg.refine_from} and {cfg.adversary_from}"
-        )
-    try:
-        Device(cfg.device)
-    except ValueError as error:
-        raise ValueError(f"train.device={cfg.device}: {error}") from error
-    if not cfg.out or Path(cfg.out).is_file():
-        raise ValueError(f"train.out must be a folder, new or of a run to go on with, got {cfg.out!r}")
-    if cfg.manifest:
-        read_manifest(Path(cfg.manifest))
-    if cfg.start is not None:
-        load(cfg.start, unseen_scale=1.0)
-        card_of_start(cfg)
-
-
-def check_validation(faces: Tensor, valid_names: list[str], valid: Tensor) -> None:
-    """Raise ValueError where validation faces are trained on: their scores would flatter."""
-    known = {face.numpy().tobytes() for face in faces}
-    both = [name for name, face in zip(valid_names, valid, strict=True) if face.numpy().tobytes() in known]
-    if both:
-        raise ValueError(
-            f"{len(both)} of {len(valid)} faces of train.valid are in train.faces, too, the first {both[0]}: scores on "
-            "them would flatter; take them out of one"
-        )
-
-
-def claim(cfg: DictConfig, out: Path, images: Tensor) -> dict[str, object]:
-    """Return what `run.json` is to say of this run, or raise ValueError where the folder holds a checkpoint of another.
-
-    Weights that a card describes by the settings of the last command only, though others and other faces made them,
-    would be worse than none.
-    """
-    path = out / "run.json"
-    settings = {key: value for key, value in cfg.items() if key not in _FREE}
-    settings["sha256 of the faces"] = hashlib.sha256(images.numpy()).hexdigest()[:16]
-    if not (out / "checkpoint.pt").exists():
-        for name in ("components.pt", "pca.safetensors", "reconstruction.safetensors", "log.csv"):
-            (out / name).unlink(missing_ok=True)  # another run's
-        return settings
-    try:
-        begun = dict(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise ValueError(
-            f"{out} holds a checkpoint, but {path.name} beside it cannot be read ({error}), so nothing tells how it "
-            "was trained; give another train.out"
-        ) from error
-    changed = [
-        f"{key} was {begun.get(key)}, is now {settings.get(key)}"
-        for key in {**begun, **settings}
-        if begun.get(key) != settings.get(key)
-    ]
-    if changed:
-        raise ValueError(
-            f"{out} holds a run with other settings ({'; '.join(changed)}); give the same to go on with it, or another "
-            "train.out"
-        )
-    return settings
-
-
 def prepare(cfg: DictConfig, out: Path, images: Tensor) -> Training:
-    """Build a fresh run or resume from the last checkpoint; writes the first milestone, the linear generator."""
+    """Build a fresh run or resume from the last checkpoint; without a start, writes the linear milestone."""
     checkpoint, saved = out / "checkpoint.pt", out / "components.pt"
     if cfg.start is not None:
         weights = load(cfg.start, unseen_scale=1.0)

@@ -165,14 +165,21 @@ def publish(
         **known,
     }
     weights.with_suffix(".json").write_text(_join_numbers(json.dumps(card, indent=1)) + "\n")
-    # Other weights go first and these come last: none ever lie there without what tells of them.
-    published = out / weights.name
-    for path in (published, *all_hashes_paths(published)):
+    return _move_in(unfinished, out)
+
+
+def _move_in(unfinished: Path, out: Path) -> Path:
+    """Replace other weights in a folder, which go first, by new ones, which come last; returns their path.
+
+    None ever lie there without what tells of them.
+    """
+    weights = out / "embedded.safetensors"
+    for path in (weights, *all_hashes_paths(weights)):
         path.unlink(missing_ok=True)
-    for path in sorted(unfinished.iterdir(), key=lambda path: path == weights):
+    for path in sorted(unfinished.iterdir(), key=lambda path: path.name == weights.name):
         path.replace(out / path.name)
     unfinished.rmdir()
-    return published
+    return weights
 
 
 def score(stored: EmbeddedNetwork, faces: Tensor) -> tuple[float, dict[str, object]]:

@@ -1,5 +1,9 @@
 """Where and how precisely reversal computes."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from hydra.utils import instantiate
@@ -114,3 +118,21 @@ def test_cuda_and_cpu_agree():
     blobs = on_cpu.encode(images)
     difference = on_cpu.decode(blobs).int() - on_cuda.decode(blobs).int()
     assert difference.abs().max() <= 1
+
+
+@pytest.mark.parametrize("module", ["ganrev", "ganrev.app", "experiments.bench.__main__", "baselines.pca"])
+@pytest.mark.parametrize(("theirs", "expected"), [(None, "2000"), ("7", "7")])
+def test_openmp_spins_briefly_unless_the_user_says_otherwise(module, theirs, expected):
+    """However the program is started: the value is there before torch, which reads it once, is imported."""
+    environment = {key: value for key, value in os.environ.items() if key != "GOMP_SPINCOUNT"}
+    code = (
+        "import builtins, os; real = builtins.__import__; seen = []\n"
+        "def note(name, *rest):\n"
+        "    seen.append(os.environ.get('GOMP_SPINCOUNT')) if name == 'torch' and not seen else None\n"
+        "    if name == 'torch': raise SystemExit(print(seen[0]))\n"
+        "    return real(name, *rest)\n"
+        f"builtins.__import__ = note; import {module}, torch"
+    )
+    environment |= {"GOMP_SPINCOUNT": theirs} if theirs else {}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected

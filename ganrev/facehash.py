@@ -17,6 +17,8 @@ import numpy as np
 from scipy.fft import dctn
 from torch import Tensor
 
+from ganrev.files import open_whole
+
 NUM_BITS = 128
 # Measured (results/reference/hash_rates.md), and chosen on the same pictures: other photographs stay below 0.9, copies
 # lie above, but for a few that were turned. Two pictures of CelebA's train partition lie above as well, 000122 and
@@ -74,7 +76,8 @@ class FaceHashes:
 
     def save(self, path: Path) -> Path:
         """Write an .npz file; returns its path."""
-        np.savez(path, bits=self.bits, center=self.center, spread=self.spread)
+        with open_whole(path) as file:
+            np.savez(file, bits=self.bits, center=self.center, spread=self.spread)
         return path
 
 

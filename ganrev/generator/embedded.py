@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganrev.files import write_whole
 from ganrev.generator.base import Generator
 from ganrev.generator.weights import check_unseen_scale, existing_file, file_digest, load_state, load_tensors
 from ganrev.paths import weights_dir
@@ -139,13 +140,7 @@ def save(network: EmbeddedNetwork, path: str | Path) -> Path:
     broken = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
     if broken:
         raise ValueError(f"{', '.join(broken)} cannot be stored as finite float16 numbers; save an earlier checkpoint")
-    return _write_tensors(tensors, path)
-
-
-def _write_tensors(tensors: dict[str, Tensor], path: Path) -> Path:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(safetensors.torch.save(tensors))
-    partial.replace(path)
+    write_whole(path, safetensors.torch.save(tensors))
     return path
 
 
@@ -190,7 +185,9 @@ def latents_path(weights: Path) -> Path:
 
 def save_latents(deviations: Tensor, steps: Tensor, weights: Path) -> Path:
     """Write the table of latents, float32 [512] each (see `Generator.tell_latents`), beside the weights."""
-    return _write_tensors({"deviations": deviations.float(), "steps": steps.float()}, latents_path(weights))
+    path = latents_path(weights)
+    write_whole(path, safetensors.torch.save({"deviations": deviations.float(), "steps": steps.float()}))
+    return path
 
 
 def _scale_of(card: Path) -> float:

@@ -20,7 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ganrev.errors import plain_errors
-from ganrev.files import write_whole
+from ganrev.files import open_whole, write_whole
 from ganrev.generator.embedded import LATENT_DIM, load, save
 from ganrev.generator.weights import load_checkpoint
 from ganrev.paths import config_dir
@@ -78,9 +78,8 @@ def prepare(cfg: DictConfig, out: Path, images: Tensor) -> Training:
 
 def store(content: object, path: Path) -> None:
     """Write a file for torch.load, which never exists half-written."""
-    partial = path.with_suffix(".partial")
-    torch.save(content, partial)
-    partial.replace(path)
+    with open_whole(path) as file:
+        torch.save(content, file)
 
 
 def log_row(path: Path, row: dict[str, float]) -> None:

@@ -1,7 +1,6 @@
 """Principal components of faces, fitted once and kept in the cache."""
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ from filelock import FileLock
 from torch import Tensor
 from tqdm import tqdm
 
-from ganrev.data.known import celeba_numbers
+from ganrev.card import ModelCard, celeba_numbers, write_card
+from ganrev.data.corpus import load_corpus
+from ganrev.facehash import write_hashes
 from ganrev.files import write_whole
 from ganrev.paths import cache_dir
-from ganrev.train.card import write_hashes
-from ganrev.train.corpus import load_corpus
 
 IMAGE_SIZE = 128
 
@@ -190,7 +189,7 @@ def load_basis(faces: Sequence[str | Path], num_components: int, seed: int = 0) 
                 # Readable for others, unlike save_file's.
                 write_whole(path, safetensors.torch.save(fit(images, num_components, seed).tensors))
                 write_hashes(names, images, path)
-                write_whole(card, json.dumps({"celeba_ids": celeba_numbers(names)}).encode())
+                write_card(ModelCard(celeba_ids=celeba_numbers(names)), card)
     try:
         return Basis(**safetensors.torch.load_file(path), card=card)
     except (safetensors.SafetensorError, TypeError, ValueError) as error:

@@ -1,7 +1,6 @@
 """`python -m experiments.hash_rates --faces SHARD.tar …`: how often the perceptual hash of training faces errs."""
 
 import argparse
-import csv
 import io
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -15,13 +14,13 @@ from PIL import Image, ImageEnhance
 from torch import Tensor
 from tqdm import tqdm
 
+from ganrev.card import shipped_card
 from ganrev.data.celeba import CelebaSample
-from ganrev.data.known import shipped_card
+from ganrev.data.corpus import load_corpus
+from ganrev.data.manifest import read_manifest
 from ganrev.errors import plain_errors
-from ganrev.facehash import SAME_PHOTOGRAPH, FaceHashes, hash_faces, load_hashes
-from ganrev.overlap import hashes_path
+from ganrev.facehash import SAME_PHOTOGRAPH, FaceHashes, hash_faces, hashes_path, load_hashes
 from ganrev.pixels import from_pillow, to_pillow
-from ganrev.train.corpus import load_corpus
 
 THRESHOLDS = (0.84, 0.86, 0.88, 0.9, 0.92, 0.94)
 Change = Callable[[Image.Image], Image.Image]
@@ -147,20 +146,17 @@ def confused(
     return _line(label, np.array(largest), lambda s, t: s >= t, "largest", np.max), pairs
 
 
-def read_identities(path: Path) -> dict[str, int]:
-    """Return the identity of each face by name, of a CSV with the columns celeba_id and identity."""
-    with path.open(newline="") as file:
-        return {f"{int(row['celeba_id']):06d}": int(row["identity"]) for row in csv.DictReader(file)}
-
-
 def measure(arguments: argparse.Namespace) -> str:
     """Measure everything; returns the table as Markdown."""
     names, images = load_corpus(arguments.faces)
     order = sorted(range(len(names)), key=names.__getitem__)
     names, images = [names[i] for i in order], images[order]
     hashes = hash_faces(images)
-    identities = read_identities(arguments.manifest)
-    people = np.array([identities[name] for name in names])
+    identities = read_manifest(arguments.manifest)
+    missing = [name for name in names if not name.isdigit() or int(name) not in identities]
+    if missing:
+        raise ValueError(f"--manifest={arguments.manifest} lacks {len(missing)} faces, the first {missing[0]}")
+    people = np.array([identities[int(name)] for name in names])
     rng = np.random.default_rng(0)
     faces = rng.choice(len(names), min(arguments.changed, len(names)), replace=False).tolist()
     others = rng.choice(len(names), min(arguments.others, len(names)), replace=False).tolist()

@@ -13,12 +13,12 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from ganrev.data.corpus import load_corpus
 from ganrev.errors import plain_errors
 from ganrev.generator.base import Generator
 from ganrev.generator.embedded import load
 from ganrev.pixels import to_images
 from ganrev.realism import share_of_faces, sliced_wasserstein
-from ganrev.train.corpus import load_corpus
 
 
 @torch.no_grad()

@@ -7,7 +7,8 @@ The picture is moved, scaled and mirrored a little; the stored hashes are those 
 `python -m experiments.hash_rates` measures how often it errs.
 """
 
-from collections.abc import Iterator
+import glob
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -96,6 +97,33 @@ def load_hashes(path: Path) -> FaceHashes:
             return FaceHashes(*(stored[key] for key in ("bits", "center", "spread")))
     except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
         raise ValueError(f"{path} is no file of face hashes ({error}); restore it") from error
+
+
+def hashes_path(weights_or_card: Path) -> Path:
+    """Return where the hashes of the faces trained on lie, beside weights and card."""
+    return weights_or_card.with_suffix(".hashes.npz")
+
+
+def all_hashes_paths(weights_or_card: Path) -> list[Path]:
+    """Return the files of hashes beside weights: of the faces trained on, and of those its start was trained on.
+
+    They stay apart (`<name>.hashes.npz`, `<name>.hashes-1.npz` ...), each with medians of its own.
+    """
+    main = hashes_path(weights_or_card)
+    earlier = sorted(main.parent.glob(f"{glob.escape(main.stem)}-*.npz"))
+    return [path for path in (main, *earlier) if path.exists()]
+
+
+def write_hashes(names: Sequence[str], images: Tensor, weights: Path) -> Path:
+    """Hash the faces trained on and write that beside the weights, in the order of their names; returns the path.
+
+    Args:
+        names: of the faces.
+        images: uint8 [N, 3, H, H].
+        weights: path of the weights, or of their card.
+    """
+    order = sorted(range(len(names)), key=names.__getitem__)
+    return hash_faces(images[order]).save(hashes_path(weights))
 
 
 def _grey(image: Tensor) -> np.ndarray:

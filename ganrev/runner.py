@@ -111,7 +111,7 @@ def check_overlap(codec: Codec, pictures: Pictures, allowed: bool) -> Overlap:
         return Overlap(num_unchecked=len(pictures))
     overlap = find_overlap(pictures, card)
     if not allowed:
-        refuse(overlap.seen)
+        refuse(overlap.trained_on)
     for name, reason in overlap.alike.items():
         log.warning("%s may have been trained on under another number: %s", name, reason)
     return overlap
@@ -199,7 +199,7 @@ def _evaluate(codec: Codec, pictures: Pictures, overlap: Overlap, folder: Path, 
         "image_size": pictures.images.shape[-1],
         "images_failed": encoded.failed,
         "images_skipped": dict(pictures.skipped),
-        "images_seen_in_training": len(overlap.seen),
+        "images_seen_in_training": len(overlap.trained_on),
         "images_alike_in_training": len(overlap.alike),
         "images_unchecked_in_training": overlap.num_unchecked,
         "lanes": diverged.size,

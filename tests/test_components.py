@@ -11,8 +11,7 @@ from torch import Tensor
 
 from baselines import components
 from baselines.components import Basis, fit, load_basis
-from ganrev.facehash import load_hashes
-from ganrev.overlap import hashes_path
+from ganrev.facehash import hashes_path, load_hashes
 from ganrev.pixels import to_png
 from tests.tiny import smooth_images
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from ganrev.data.corpus import load_corpus
 from ganrev.pixels import to_pillow, to_x
 from ganrev.realism import laplacian_pyramid
-from ganrev.train.corpus import batch_at, deblur, load_corpus
+from ganrev.train.batches import batch_at, deblur
 from tests.tiny import smooth_images
 
 

@@ -11,7 +11,7 @@ from ganrev.losses import MSE
 from ganrev.pixels import to_images, to_x
 from ganrev.reversal import Reversal
 from ganrev.train import latents
-from ganrev.train.corpus import deblur
+from ganrev.train.batches import deblur
 from tests.test_corpus import write_folder
 from tests.tiny import TinyGenerator, smooth_images
 

@@ -15,15 +15,15 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from experiments import hash_rates, table
+from ganrev.card import KnownFaces, read_card, shipped_card
 from ganrev.data.celeba import Celeba, seeded_order
-from ganrev.data.known import KnownFaces, read_known, shipped_card
 from ganrev.data.pictures import Pictures
-from ganrev.facehash import NUM_BITS, SAME_PHOTOGRAPH, FaceHashes, hash_faces, load_hashes
+from ganrev.facehash import NUM_BITS, SAME_PHOTOGRAPH, FaceHashes, hash_faces, hashes_path, load_hashes, write_hashes
 from ganrev.generator.embedded import load
-from ganrev.overlap import Overlap, find_overlap, hashes_path, refuse
+from ganrev.overlap import Overlap, find_overlap, refuse
 from ganrev.pixels import from_pillow, to_pillow, to_png
 from ganrev.runner import check_overlap, describe, load_summary, run
-from ganrev.train.card import known_faces, write_hashes
+from ganrev.train.card import known_faces
 from tests.tiny import OVERRIDES, TinyGenerator, compose_config
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
@@ -145,7 +145,7 @@ def test_a_damaged_file_of_hashes_is_an_error(tmp_path):
 
 
 def test_the_shipped_card_lists_the_test_partition_and_one_hash_a_face(sample):
-    known = read_known(shipped_card())
+    known = read_card(shipped_card()).known
     assert len(known.celeba_ids) == 15690
     assert len(known.celeba_identities) == 907
     assert len(known.tuned_celeba_ids) == 100
@@ -155,7 +155,7 @@ def test_the_shipped_card_lists_the_test_partition_and_one_hash_a_face(sample):
     assert not known.celeba_identities & known.tuned_celeba_identities
     assert len(load_hashes(hashes_path(shipped_card()))) == 15690
     assert load().card == shipped_card()
-    assert find_overlap(sample, shipped_card()).seen == {}
+    assert find_overlap(sample, shipped_card()).trained_on == {}
     assert find_overlap(sample, shipped_card()).alike == {}
 
 
@@ -178,12 +178,12 @@ def test_a_bad_card_is_an_error(tmp_path, text, message):
     path = tmp_path / "own.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
-        read_known(path)
+        read_card(path)
 
 
 def test_a_card_without_numbers_knows_nobody(tmp_path):
     (tmp_path / "own.json").write_text('{"unseen_scale": 2}')
-    assert read_known(tmp_path / "own.json") == KnownFaces()
+    assert read_card(tmp_path / "own.json").known == KnownFaces()
 
 
 # ---- which pictures are known
@@ -192,26 +192,26 @@ def test_a_card_without_numbers_knows_nobody(tmp_path):
 def test_by_number_by_person_and_by_look(card):
     images = torch.cat([OTHERS[:3], FACES[5:6], OTHERS[3:4]])
     overlap = find_overlap(pictures_of(images, [140, 141, 142, None, None], [None, 10, 11, None, None]), card)
-    assert list(overlap.seen) == ["face0", "face1", "face3"]
-    assert overlap.seen["face0"] == "CelebA 000140 was trained on"
-    assert overlap.seen["face1"] == "its person, CelebA's identity 10, was trained on"
-    assert overlap.seen["face3"].startswith("it looks like training face CelebA 000106 (similarity 1.00)")
+    assert list(overlap.trained_on) == ["face0", "face1", "face3"]
+    assert overlap.trained_on["face0"] == "CelebA 000140 was trained on"
+    assert overlap.trained_on["face1"] == "its person, CelebA's identity 10, was trained on"
+    assert overlap.trained_on["face3"].startswith("it looks like training face CelebA 000106 (similarity 1.00)")
     assert overlap.alike == {}
 
 
 def test_a_look_does_not_outweigh_a_number(card):
     overlap = find_overlap(pictures_of(FACES[:1], [7]), card)
-    assert overlap.seen == {}
+    assert overlap.trained_on == {}
     assert "training face CelebA 000101" in overlap.alike["face0"]
 
 
 def test_what_was_only_tuned_on_is_not_refused(card):
-    assert find_overlap(pictures_of(OTHERS[:1], [201], [21]), card).seen == {}
+    assert find_overlap(pictures_of(OTHERS[:1], [201], [21]), card).trained_on == {}
 
 
 def test_missing_hashes_are_said(card, caplog):
     hashes_path(card).unlink()
-    assert find_overlap(pictures_of(FACES[:2], [101, None]), card).seen.keys() == {"face0"}
+    assert find_overlap(pictures_of(FACES[:2], [101, None]), card).trained_on.keys() == {"face0"}
     assert "own.hashes.npz is missing: pictures of unknown origin are not compared" in caplog.text
 
 
@@ -342,7 +342,7 @@ def test_only_people_neither_trained_nor_tuned_on_are_drawn(official, card, capl
     assert pictures.celeba_ids == seeded_order({150, 151, 152}, 0)
     assert pictures.celeba_identities == [IDENTITIES[i] for i in pictures.celeba_ids]
     assert "data.split=test leaves 3 of 7 images, of 2 people: own.json lists the others as trained" in caplog.text
-    assert find_overlap(pictures, card).seen == {}
+    assert find_overlap(pictures, card).trained_on == {}
 
 
 def test_without_identities_numbers_are_left_out_and_that_is_said(official, card, caplog):
@@ -360,7 +360,7 @@ def test_what_is_clean_by_construction_or_allowed_is_left_alone(official, card):
     assert len(Celeba(official, "test", exclude=None).load()) == 7
     pictures = Celeba(official, "test", exclude=card, allow_seen_in_training=True).load()
     assert sorted(pictures.celeba_ids) == sorted(IDENTITIES.keys() - {300})
-    assert len(find_overlap(pictures, card).seen) == 2  # 101 by number, 141 by person
+    assert len(find_overlap(pictures, card).trained_on) == 2  # 101 by number, 141 by person
 
 
 def test_nothing_left_is_an_error(official, card):
@@ -417,8 +417,8 @@ def test_faces_that_the_start_was_trained_on_are_found_too(card):
     hashes_path(card).replace(hashes_path(card).with_name(f"{card.stem}.hashes-1.npz"))
     hash_faces(OTHERS[:4]).save(hashes_path(card))
     overlap = find_overlap(pictures_of(torch.cat([FACES[5:6], OTHERS[2:3]]), [None, None]), card)
-    assert overlap.seen["face0"].startswith("it looks like training face number 6")
-    assert overlap.seen["face1"].startswith("it looks like training face number 3")
+    assert overlap.trained_on["face0"].startswith("it looks like training face number 6")
+    assert overlap.trained_on["face1"].startswith("it looks like training face number 3")
 
 
 def test_a_generator_without_a_card_is_said_to_be_unknown(faces_dir, monkeypatch, caplog):

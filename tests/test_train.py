@@ -15,16 +15,16 @@ import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
-from ganrev.data.known import read_known
+from ganrev.card import read_card
+from ganrev.data.corpus import load_corpus
+from ganrev.facehash import all_hashes_paths, hashes_path
 from ganrev.generator.embedded import EmbeddedNetwork, latents_path, load, save, save_latents
-from ganrev.overlap import all_hashes_paths, hashes_path
 from ganrev.paths import checkout, config_dir, weights_dir
 from ganrev.perceptual import is_available
 from ganrev.pixels import to_x
 from ganrev.reversal import Reversal
 from ganrev.train import __main__ as app
 from ganrev.train import card, checks, latents
-from ganrev.train.corpus import load_corpus
 from ganrev.train.networks import Encoder, principal_components
 from ganrev.train.training import Training
 from tests.test_corpus import png, write_folder, write_tar
@@ -279,7 +279,7 @@ def test_the_card_tells_what_the_harness_must_know(undisturbed):
     generator = load(undisturbed / "embedded.safetensors")
     assert generator.unseen_scale == content["unseen_scale"] > 0
     assert generator.card == undisturbed / "embedded.json"
-    known = read_known(generator.card)
+    known = read_card(generator.card).known
     assert known.celeba_ids == set(range(NUM_FACES))
     assert known.celeba_identities == set(range(NUM_FACES // 2))
     assert known.tuned_celeba_ids == {900, 901}
@@ -455,7 +455,7 @@ def test_what_the_start_was_trained_on_is_known_afterwards(undisturbed, place, m
     monkeypatch.setattr(card, "write_table", lambda *_: "not measured")
     monkeypatch.setattr(card, "score", lambda *_: (1.0, {}))
     weights = card.publish(cfg, EmbeddedNetwork(), (names, images), (["mine"], images), 0.0)
-    known = read_known(weights.with_suffix(".json"))
+    known = read_card(weights.with_suffix(".json")).known
     assert known.celeba_ids == {*range(NUM_FACES), 500000}
     assert known.celeba_identities == set(range(NUM_FACES // 2))
     assert known.tuned_celeba_ids == {900, 901}

@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
+from ganrev.card import read_card, shipped_card
 from ganrev.compat import import_torchvision
-from ganrev.data.known import read_known, shipped_card
 from ganrev.data.pictures import NEXT_STEPS, Entry, Pictures, check_limit, load_entries
 from ganrev.fetch import FetchError, extract_subtree, fetch_wheel
 from ganrev.paths import cache_dir
@@ -86,7 +86,7 @@ class Celeba:
 
     Images that are not there are simply not drawn, so that a part of the folder is enough. Nor are, of the test
     split, those that `exclude` lists: a generator may have been trained on that split. The same pictures are drawn
-    for every codec, lest the rows of a table be measured on different ones.
+    for every codec, so that all rows of a table are measured on the same ones.
 
     Args:
         root: folder of the layout; torchvision's `root/celeba/` is found too.
@@ -170,7 +170,7 @@ def _leave_out(ids: set[int], identities: dict[int, int], card: Path) -> set[int
     Raises:
         ValueError: no image is left, or the card is damaged.
     """
-    known = read_known(card)
+    known = read_card(card).known
     left = {i for i in ids - known.all_ids if identities.get(i) not in known.all_identities}
     others = f"{card.name} lists the others as trained or tuned on"
     if not left:

@@ -7,7 +7,6 @@ adds what no linear map can draw at 128 x 128.
 
 import functools
 import hashlib
-import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganrev.card import read_card
 from ganrev.files import write_whole
 from ganrev.generator.base import Generator
 from ganrev.generator.weights import check_unseen_scale, existing_file, file_digest, load_state, load_tensors
@@ -193,11 +193,9 @@ def save_latents(deviations: Tensor, steps: Tensor, weights: Path) -> Path:
 def _scale_of(card: Path) -> float:
     """Return the key `unseen_scale` of a model card."""
     try:
-        content = json.loads(existing_file(card).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"the model card {card} is no JSON ({error}); restore it or give generator.unseen_scale="
-        ) from error
-    if not isinstance(content, dict) or "unseen_scale" not in content:
+        scale = read_card(existing_file(card)).unseen_scale
+    except ValueError as error:
+        raise ValueError(f"{error} or give generator.unseen_scale=") from error
+    if scale is None:
         raise ValueError(f"the model card {card} has no key unseen_scale; add it or give generator.unseen_scale=")
-    return check_unseen_scale(content["unseen_scale"], f"unseen_scale of the model card {card}")
+    return float(scale)

@@ -19,15 +19,16 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from ganrev.data.corpus import load_corpus
 from ganrev.errors import plain_errors
 from ganrev.files import open_whole, write_whole
 from ganrev.generator.embedded import LATENT_DIM, load, save
 from ganrev.generator.weights import load_checkpoint
 from ganrev.paths import config_dir
 from ganrev.pixels import to_x
+from ganrev.train.batches import batch_at
 from ganrev.train.card import known_faces, publish
 from ganrev.train.checks import check, check_validation, claim
-from ganrev.train.corpus import batch_at, load_corpus
 from ganrev.train.networks import components_of, principal_components
 from ganrev.train.training import Training
 

@@ -1,23 +1,21 @@
 """The model card: what a generator was trained on, for how long, and what it reaches."""
 
-import json
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from ganrev.data.known import KnownFaces, celeba_numbers, read_known
+from ganrev.card import KnownFaces, ModelCard, celeba_numbers, read_card, write_card
+from ganrev.data.manifest import read_manifest
 from ganrev.device import Device
 from ganrev.entropy import Bzip2
-from ganrev.facehash import hash_faces
+from ganrev.facehash import all_hashes_paths, hashes_path, write_hashes
 from ganrev.gan import GanCodec, Trace
 from ganrev.generator.embedded import EmbeddedNetwork, load, save
 from ganrev.losses import MSE, SSIM
 from ganrev.metrics import distortion, paper_bytes
-from ganrev.overlap import all_hashes_paths, hashes_path
 from ganrev.provenance import provenance
 from ganrev.quantise import Quantiser
 from ganrev.reversal import Reversal
@@ -57,38 +55,30 @@ def choose_unseen_scale(trace: Trace) -> float:
     return round(PAPER_EXTREME / float(largest), 1)
 
 
-def read_manifest(path: Path) -> dict[int, int]:
-    """Return the identity of each CelebA number in a CSV with the columns celeba_id and identity.
-
-    Raises:
-        ValueError: there is no such file, or it is another one.
-    """
+def people_of(cfg: DictConfig) -> dict[int, int]:
+    """Return the identity of each CelebA number in `cfg.manifest`; ValueError where it cannot be read."""
     try:
-        frame = pd.read_csv(path, usecols=["celeba_id", "identity"], dtype="int64")
-    except (OSError, ValueError, OverflowError) as error:
-        raise ValueError(
-            f"train.manifest={path} cannot be read ({str(error).strip()}); give a CSV with the columns celeba_id and "
-            "identity, whole numbers, or null"
-        ) from error
-    return dict(zip(frame["celeba_id"].tolist(), frame["identity"].tolist(), strict=True))
+        return read_manifest(Path(cfg.manifest))
+    except ValueError as error:
+        raise ValueError(f"train.manifest={error}, or null") from error
 
 
 def known_faces(cfg: DictConfig, names: list[str], valid_names: list[str]) -> dict[str, list[int]]:
     """Return what the card lists: CelebA's numbers of faces trained and tuned on, and of the people on them.
 
     Faces are known by their names, six digits as CelebA's; the people by `cfg.manifest`; and what the weights in
-    `cfg.start` know is known as well. The harness reads them (`ganrev.data.known`): it refuses the ones as test
+    `cfg.start` know is known as well. The harness reads them: it refuses the ones as test
     pictures and draws around the others.
 
     Raises:
         ValueError: the manifest or the start's card is missing or damaged, or a face is not in the manifest.
     """
-    identities = None if cfg.manifest is None else read_manifest(Path(cfg.manifest))
-    start = KnownFaces() if cfg.start is None else read_known(card_of_start(cfg))
+    identities = None if cfg.manifest is None else people_of(cfg)
+    start = KnownFaces() if cfg.start is None else read_card(card_of_start(cfg)).known
     known = {}
     for prefix, faces in (("", names), ("tuned_", valid_names)):
         ids = celeba_numbers(faces)
-        people = set()
+        people: set[int] = set()
         if identities is not None:
             missing = [i for i in ids if i not in identities]
             if missing:
@@ -113,12 +103,6 @@ def card_of_start(cfg: DictConfig) -> Path:
             "on; give the embedded.safetensors of a finished training, or the weights of the package"
         )
     return card
-
-
-def write_hashes(names: list[str], images: Tensor, weights: Path) -> Path:
-    """Write perceptual hashes of the training faces beside the weights, in the order of their names."""
-    order = sorted(range(len(names)), key=names.__getitem__)
-    return hash_faces(images[order]).save(hashes_path(weights))
 
 
 def publish(
@@ -154,17 +138,17 @@ def publish(
     stored = load(weights, unseen_scale=1.0)  # score what is stored, float16 rounding included
     scale, scores = score(stored, valid[: cfg.card_faces])
     known = known_faces(cfg, names, valid_names)
-    card = {
-        "name": "embedded",
-        "unseen_scale": scale,
-        "latents": "512, each from U[-1, 1]",
-        "latents_table": table,
+    card = ModelCard(
+        name="embedded",
+        unseen_scale=scale,
+        latents="512, each from U[-1, 1]",
+        latents_table=table,
         **describe_training(cfg, stored, len(names), seconds),
-        "licence": CELEBA_LICENCE if known["celeba_ids"] else LICENCE,
-        "scores": scores,
+        licence=CELEBA_LICENCE if known["celeba_ids"] else LICENCE,
+        scores=scores,
         **known,
-    }
-    weights.with_suffix(".json").write_text(_join_numbers(json.dumps(card, indent=1)) + "\n")
+    )
+    write_card(card, weights.with_suffix(".json"))
     return _move_in(unfinished, out)
 
 
@@ -209,15 +193,3 @@ def describe_training(cfg: DictConfig, stored: EmbeddedNetwork, num_faces: int, 
         "torch": torch.__version__,
         "recipe": {k: v for k, v in cfg.items() if k not in ("faces", "valid", "out", "manifest")},
     }
-
-
-def _join_numbers(text: str) -> str:
-    """Put runs of bare numbers on one line: thousands of ids, one a line, hide the rest of the card."""
-    lines: list[str] = []
-    for line in text.splitlines():
-        bare = line.strip().rstrip(",").isdigit()
-        if bare and lines and len(lines[-1]) < 110 and lines[-1].split()[-1].rstrip(",").isdigit():
-            lines[-1] += " " + line.strip()
-        else:
-            lines.append(line)
-    return "\n".join(lines)

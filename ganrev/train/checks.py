@@ -10,7 +10,7 @@ from torch import Tensor
 from ganrev.device import Device
 from ganrev.generator.embedded import load
 from ganrev.options import is_number, is_whole
-from ganrev.train.card import card_of_start, read_manifest
+from ganrev.train.card import card_of_start, people_of
 
 _COUNTS = ("steps", "batch_size", "prior_batch", "perceptual_batch", "score_every")
 _COUNTS += ("card_faces", "table_faces", "nudged_faces")
@@ -58,7 +58,7 @@ def check(cfg: DictConfig) -> None:
     if not cfg.out or Path(cfg.out).is_file():
         raise ValueError(f"train.out must be a folder, new or of a run to go on with, got {cfg.out!r}")
     if cfg.manifest:
-        read_manifest(Path(cfg.manifest))
+        people_of(cfg)
     if cfg.start is not None:
         load(cfg.start, unseen_scale=1.0)
         card_of_start(cfg)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ganrev.data.corpus import load_corpus
 from ganrev.device import Device
 from ganrev.entropy import Store
 from ganrev.errors import plain_errors
@@ -25,7 +26,7 @@ from ganrev.paths import weights_dir
 from ganrev.pixels import to_images, to_x
 from ganrev.quantise import Quantiser
 from ganrev.reversal import Reversal
-from ganrev.train.corpus import deblur, load_corpus
+from ganrev.train.batches import deblur
 
 _NUDGE = 0.3  # of a latent, in units of z: far above rounding, small against a face's own spread
 # Not the default, which may change: the table of stored weights is to come out again.
@@ -76,7 +77,7 @@ def write_table(weights: Path, faces: Tensor, num_faces: int, num_nudged: int) -
 
     Args:
         weights: safetensors of EmbeddedNetwork.
-        faces: uint8 [N, 3, 128, 128], all that it was trained on, in the order of `load_corpus`.
+        faces: uint8 [N, 3, 128, 128], all that it was trained on, in the order of `ganrev.data.corpus.load_corpus`.
         num_faces: how many to reverse, drawn from all of them, always the same.
         num_nudged: how many of these for the steps, at 512 forward passes each.
 

@@ -16,7 +16,7 @@ from ganrev.generator.embedded import EmbeddedNetwork
 from ganrev.losses import MSE, SSIM
 from ganrev.perceptual import STLPIPS
 from ganrev.pixels import to_x
-from ganrev.train.corpus import deblur
+from ganrev.train.batches import deblur
 from ganrev.train.networks import (
     Discriminator,
     Encoder,

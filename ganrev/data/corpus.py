@@ -1,0 +1,97 @@
+"""Faces to learn from, read from tar shards and folders, held in memory as uint8."""
+
+import logging
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ganrev.data.formats import decode_picture
+
+_logger = logging.getLogger(__name__)
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".jp2"}
+
+
+def load_corpus(sources: Sequence[str | Path], size: int = 128) -> tuple[list[str], Tensor]:
+    """Read every picture of some tar shards or folders; hidden files are left alone, others are named in a warning.
+
+    Args:
+        sources: tar files or folders of pictures, each already `size` x `size`; decoded as test pictures are.
+        size: side in pixels.
+
+    Returns:
+        Names without suffix, and uint8 [N, 3, size, size].
+
+    Raises:
+        ValueError: a source is missing, is no tar file or holds no picture, or a picture is damaged or of another size.
+    """
+    names: list[str] = []
+    pictures: list[np.ndarray] = []
+    for source in map(Path, sources):
+        if not source.exists():
+            raise ValueError(f"there are no faces at {source}: give tar shards or folders of pictures")
+        files = _read_folder(source) if source.is_dir() else _read_tar(source)
+        if not files:
+            raise ValueError(f"{source} holds no picture ({', '.join(sorted(_SUFFIXES))})")
+        for name, data in tqdm(files, desc=f"reading {source.name}", unit="face"):
+            names.append(name)
+            pictures.append(_pixels(data, f"{source}: {name}", size))
+    if not pictures:
+        raise ValueError("there are no faces: give tar shards or folders of pictures")
+    stacked = torch.from_numpy(np.stack(pictures))
+    return names, stacked.permute(0, 3, 1, 2).contiguous()
+
+
+def _read_folder(folder: Path) -> list[tuple[str, bytes]]:
+    """Return name without suffix and content of each picture file, in the order of their names."""
+    files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
+    return [(files[name].stem, files[name].read_bytes()) for name in _pictures(list(files), folder)]
+
+
+def _read_tar(shard: Path) -> list[tuple[str, bytes]]:
+    """Return name without suffix and content of each picture file, in the order of the shard."""
+    try:
+        with tarfile.open(shard) as tar:
+            members = [member for member in tar.getmembers() if member.isfile()]
+            chosen = set(_pictures([member.name for member in members], shard))
+            opened = ((member.name, tar.extractfile(member)) for member in members if member.name in chosen)
+            return [(Path(name).stem, file.read()) for name, file in opened if file is not None]
+    except (tarfile.TarError, EOFError) as error:
+        raise ValueError(f"{shard} is no whole tar file; give tar shards or folders of pictures") from error
+
+
+def _pictures(files: list[str], source: Path) -> list[str]:
+    """Return the names of picture files; of those left out, hidden ones aside, a warning tells.
+
+    Hidden files are no pictures whatever their suffix: macOS puts `._face.jpg` beside `face.jpg`.
+    """
+    visible = [file for file in files if not Path(file).name.startswith(".")]
+    chosen = [file for file in visible if Path(file).suffix.lower() in _SUFFIXES]
+    left_out = sorted(set(visible) - set(chosen))
+    if left_out and chosen:
+        _logger.warning(
+            "%s: left out %d files that are not named like pictures (%s), such as %r",
+            source,
+            len(left_out),
+            ", ".join(sorted(_SUFFIXES)),
+            left_out[0],
+        )
+    return chosen
+
+
+def _pixels(data: bytes, name: str, size: int) -> np.ndarray:
+    """Decode one face to uint8 [size, size, 3]."""
+    try:
+        rgb = decode_picture(data)
+    except ValueError as error:
+        raise ValueError(f"{name} is damaged or no picture that can be used ({error}); take it out") from error
+    if rgb.size != (size, size):
+        raise ValueError(
+            f"{name} is {rgb.width} x {rgb.height}; training faces must be {size} x {size}, crop them first"
+        )
+    return np.asarray(rgb)

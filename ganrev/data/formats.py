@@ -1,18 +1,25 @@
 """One picture file, of whatever kind, to 8-bit RGB pixels.
 
-Conversions: grey and palette pictures become RGB; 16-bit values are divided by 257 and rounded; alpha is laid
-over white; CMYK becomes RGB by plain arithmetic (an embedded colour profile is never applied); the EXIF
+Conversions: grey and palette pictures become RGB; samples of other than 8 bits are scaled and rounded (`deep`); alpha
+is laid over white; the colours of an embedded ICC profile, such as Display P3 or Adobe RGB, become those of sRGB, but
+for profiles of grey, which are not applied; CMYK without a profile becomes RGB by plain arithmetic; the EXIF
 orientation is carried out; of an animation the first frame is taken.
 """
 
+import functools
 import io
-import re
+import itertools
+import logging
 import struct
 import zlib
 
-import cv2
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+
+from ganrev.data.deep import deep_pixels
+from ganrev.data.png import SIGNATURE, without_long_metadata
+
+_logger = logging.getLogger(__name__)
 
 # What Pillow's readers raise on a broken file: not every one of them checks before it indexes.
 _BROKEN = (
@@ -27,7 +34,7 @@ _BROKEN = (
     struct.error,
     zlib.error,
 )
-_GREY_16 = {"I;16", "I;16L", "I;16B", "I;16N"}
+_SAME_COLOUR = 2  # levels by which a colour may differ
 _CONVERTIBLE = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LA", "PA", "RGBA", "RGBa"}
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -54,19 +61,42 @@ def decode_picture(data: bytes) -> Image.Image:
     """
     if not data:
         raise ValueError("the file is empty")
+    profile = None
+    try:
+        rgb, orientation = _decode(data)
+    except _DamagedError:
+        if not data.startswith(SIGNATURE):
+            raise
+        shorter, profile = without_long_metadata(data)
+        if shorter == data:
+            raise
+        rgb, orientation = _decode(shorter)
+    if profile is not None:
+        rgb = _to_srgb(rgb, profile)
+    return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
+
+
+class _DamagedError(ValueError):
+    """Pillow gave up on the file."""
+
+
+def _decode(data: bytes) -> tuple[Image.Image, int]:
+    """Return the picture as it is stored, in mode RGB, and its EXIF orientation."""
     try:
         with Image.open(io.BytesIO(data)) as picture:
             layout = _stored_layout(picture)  # loading forgets it
             picture.load()
             orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
     except UnidentifiedImageError as error:
-        raise ValueError("not a picture, damaged at its start, or of a kind that Pillow cannot read") from error
+        raise _DamagedError("not a picture, damaged at its start, or of a kind that Pillow cannot read") from error
     except Image.DecompressionBombError as error:
         raise ValueError(f"too large to be a photo: {error}") from error
     except _BROKEN as error:
+        raise _DamagedError(f"truncated or damaged: {error}") from error
+    try:
+        return _to_rgb(picture, layout, data), orientation
+    except (OSError, LookupError, TypeError, struct.error, zlib.error) as error:
         raise ValueError(f"truncated or damaged: {error}") from error
-    rgb = _to_rgb(picture, layout, data)
-    return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
 
 
 def _stored_layout(picture: Image.Image) -> str:
@@ -79,32 +109,80 @@ def _stored_layout(picture: Image.Image) -> str:
 
 
 def _to_rgb(picture: Image.Image, layout: str, data: bytes) -> Image.Image:
-    if picture.mode in _GREY_16 or (picture.mode == "I" and picture.format == "PPM"):
-        return _to_8_bit(np.asarray(picture), white=65535)
-    if re.fullmatch(r"(LA|RGB|RGBA);16[BLN]", layout):
-        return _to_8_bit(_decode_16_bit(data), white=65535)
-    if picture.mode not in _CONVERTIBLE:
+    profile = picture.info.get("icc_profile")
+    deep = deep_pixels(picture, layout, data)
+    if deep is not None:
+        rgb = _over_white(deep)
+    elif picture.mode not in _CONVERTIBLE:
         raise ValueError(
             f"its pixels are of Pillow's mode {picture.mode}, which has no fixed white; save it with 8 bits"
         )
-    if picture.has_transparency_data:
-        return _to_8_bit(np.asarray(picture.convert("RGBA")), white=255)
-    return picture.convert("RGB")
+    elif picture.mode == "CMYK":
+        return _to_srgb(picture, profile) if profile else picture.convert("RGB")
+    elif picture.has_transparency_data:
+        _scale_transparent_value(picture, layout)
+        rgb = _over_white(np.asarray(picture.convert("RGBA")).astype(np.float32) / 255)
+    else:
+        rgb = picture.convert("RGB")
+    return _to_srgb(rgb, profile) if profile else rgb
 
 
-def _decode_16_bit(data: bytes) -> np.ndarray:
-    """Decode 16-bit colour, of which Pillow keeps the upper byte only; uint16 [H, W, 3 or 4], RGB or RGBA."""
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
-        raise ValueError("its 16-bit pixels cannot be decoded; save it with 8 bits")
-    return pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
+def _scale_transparent_value(picture: Image.Image, layout: str) -> None:
+    """Scale a transparent value as Pillow scaled the pixels of 2 or 4 bits that it is compared with."""
+    factor = {"L;2": 85, "L;4": 17}.get(layout)
+    value = picture.info.get("transparency")
+    if factor and picture.format == "PNG" and isinstance(value, int):
+        picture.info["transparency"] = min(255, value * factor)
 
 
-def _to_8_bit(pixels: np.ndarray, white: int) -> Image.Image:
-    """Scale [H, W], [H, W, 3] or [H, W, 4] with values up to `white` to RGB, alpha laid over white."""
-    x = pixels.astype(np.float32) / white
+def _over_white(x: np.ndarray) -> Image.Image:
+    """Scale float32 [H, W], [H, W, 3] or [H, W, 4] in [0, 1] to RGB, alpha laid over white."""
     if x.ndim == 2:
         x = np.repeat(x[..., None], 3, axis=2)
     if x.shape[2] == 4:
         x = x[..., :3] * x[..., 3:] + (1 - x[..., 3:])
     return Image.fromarray(np.rint(x * 255).astype(np.uint8))
+
+
+# ---- colour profiles
+
+
+def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
+    """Convert a picture of mode RGB or CMYK by its ICC profile; what that cannot be applied to becomes plain RGB."""
+    try:
+        transform = _transform_to_srgb(profile, picture.mode)
+        if transform is not None:
+            return transform.apply(picture)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
+        _logger.warning("a colour profile is damaged (%s): the colours are taken for those of sRGB", error)
+    return picture.convert("RGB")
+
+
+@functools.lru_cache(maxsize=4)
+def _transform_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Return what turns the colours of a profile into those of sRGB, or None where there is nothing to be done.
+
+    Profiles of sRGB are many and differ in the last digit; a picture with one of them stays as it is. So does one with
+    a profile for another kind of pixels, such as grey.
+    """
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    if source.profile.xcolor_space.strip() != mode:
+        return None
+    transform = ImageCms.buildTransform(
+        source,
+        _srgb(),
+        mode,
+        "RGB",
+        ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    if mode != "RGB":
+        return transform
+    colours = np.array([list(itertools.product(range(0, 256, 51), repeat=3))], np.uint8)
+    moved = np.abs(np.asarray(transform.apply(Image.fromarray(colours))).astype(int) - colours).max()
+    return transform if moved > _SAME_COLOUR else None
+
+
+@functools.cache
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

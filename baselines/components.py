@@ -80,7 +80,7 @@ class Basis:
         digest = hashlib.sha256()
         for value in self.tensors.values():
             digest.update(str(tuple(value.shape)).encode())
-            digest.update(value.flatten().numpy())
+            digest.update(value.flatten().numpy().data)
         return digest.hexdigest()
 
     def coefficients(self, images: Tensor) -> Tensor:
@@ -96,11 +96,11 @@ class Basis:
     def draw(self, coefficients: Tensor) -> Tensor:
         """Return uint8 [3, H, H] for the coefficients of one picture, float32 [K1 + K2]."""
         parts = coefficients.split([len(self.even), len(self.odd)])
-        sides = []
+        sides: list[Tensor] = []
         for half, values in zip((self.even, self.odd), parts, strict=True):
             used = values.nonzero().flatten()
             sides.append(values[used] @ half[used].float())
-        picture = self.mean + _unfold(*sides, self.image_size)
+        picture = self.mean + _unfold(sides[0], sides[1], self.image_size)
         return picture.clamp(0, 255).round().to(torch.uint8)
 
 

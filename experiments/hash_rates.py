@@ -41,7 +41,7 @@ def resized(factor: float) -> Change:
     """Return a change: to another size and back."""
 
     def change(picture: Image.Image) -> Image.Image:
-        size = tuple(round(side * factor) for side in picture.size)
+        size = (round(picture.width * factor), round(picture.height * factor))
         return picture.resize(size, Image.Resampling.LANCZOS).resize(picture.size, Image.Resampling.LANCZOS)
 
     return change
@@ -53,7 +53,7 @@ def warped(right: float = 0, down: float = 0, degrees: float = 0, scale: float =
     def change(picture: Image.Image) -> Image.Image:
         width, height = picture.size
         warp = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, scale)
-        warp[:, 2] += (right, down)
+        warp[:, 2] += np.array([right, down])
         moved = cv2.warpAffine(np.asarray(picture), warp, picture.size, borderMode=cv2.BORDER_REPLICATE)
         return Image.fromarray(moved)
 
@@ -142,7 +142,7 @@ def confused(
         row = np.where(skip, -1, row)
         largest.append(row.max())
         if row.max() >= SAME_PHOTOGRAPH:
-            pairs.append(f"{name} and {hashed[row.argmax()]} ({row.max():.3f})")
+            pairs.append(f"{name} and {hashed[int(row.argmax())]} ({row.max():.3f})")
     return _line(label, np.array(largest), lambda s, t: s >= t, "largest", np.max), pairs
 
 

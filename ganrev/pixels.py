@@ -37,9 +37,14 @@ def resize(images: Tensor, size: int) -> Tensor:
     return torch.stack([from_pillow(picture) for picture in resized])
 
 
-def to_grid(images: Tensor) -> Tensor:
-    """Lay uint8 [N, 3, H, W] out as one picture with about as many rows as columns, white where none is left."""
-    columns = math.ceil(math.sqrt(len(images)))
+def to_grid(images: Tensor, columns: int | None = None) -> Tensor:
+    """Lay uint8 [N, 3, H, W] out as one picture, row by row, white where none is left.
+
+    Args:
+        images: at least one.
+        columns: pictures in a row; None for about as many as there are rows.
+    """
+    columns = columns or math.ceil(math.sqrt(len(images)))
     blank = images.new_full((-len(images) % columns, *images.shape[1:]), 255)
     rows = torch.cat((images, blank)).split(columns)
     return torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)

@@ -1,12 +1,16 @@
 """Training faces: read from tar shards and folders, dealt out in batches, sharpened."""
 
 import io
+import logging
 import shutil
 import tarfile
 
+import cv2
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from ganrev.data.corpus import load_corpus
 from ganrev.pixels import to_pillow, to_x
@@ -67,6 +71,47 @@ def test_faces_come_from_tar_shards_and_folders_in_their_order(tmp_path):
 def test_faces_that_cannot_be_used_are_named(make, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         load_corpus([make(tmp_path)])
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar"])
+def test_faces_are_decoded_as_test_pictures_are(kind, tmp_path, caplog):
+    (image,) = smooth_images(1, 128)
+    upright, files = to_pillow(image), {}
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter to the right, so it is stored turned to the left
+    for name, picture, options in (
+        ("a.png", upright, {}),
+        ("b.tif", upright, {}),
+        ("c.bmp", upright, {}),
+        ("d.webp", upright, {"lossless": True}),
+        ("e.avif", upright, {"quality": 100, "subsampling": "4:4:4"}),
+        ("f.png", upright.transpose(Image.Transpose.ROTATE_90), {"exif": exif}),
+    ):
+        buffer = io.BytesIO()
+        picture.save(buffer, {"tif": "TIFF"}.get(name[2:], name[2:].upper()), **options)
+        files[name] = buffer.getvalue()
+    grey = np.full((128, 128), 0x4000, np.uint16)
+    files["g.png"] = cv2.imencode(".png", grey)[1].tobytes()
+    files["h.png"] = cv2.imencode(".png", np.zeros((128, 128, 4), np.uint8))[1].tobytes()  # black, and transparent
+    files |= {"._a.png": b"\0\5\x16\7 AppleDouble", ".DS_Store": b"Bud1", "notes.txt": b"no picture"}
+    source = tmp_path / "faces"
+    if kind == "tar":
+        write_tar(source, {f"in/{name}": data for name, data in files.items()})
+    else:
+        source.mkdir()
+        for name, data in files.items():
+            (source / name).write_bytes(data)
+    with caplog.at_level(logging.WARNING):
+        names, images = load_corpus([source])
+    assert names == list("abcdefgh")
+    for index in (0, 1, 2, 3, 5):
+        assert torch.equal(images[index], image), names[index]
+    assert (images[4].int() - image.int()).abs().max() < 16
+    assert (images[6] == 64).all()
+    assert (images[7] == 255).all()
+    assert "left out 1 files that are not named like pictures" in caplog.text
+    assert "notes.txt" in caplog.text
+    assert "DS_Store" not in caplog.text
 
 
 def test_no_source_is_no_corpus():

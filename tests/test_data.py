@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import io
+import json
 import logging
 import zipfile
 
@@ -318,6 +319,17 @@ def test_names_are_unique_and_safe():
     expected = ["a", "a_png", "A_JPG", "my_face_", "x", "picture", "Zoë", "a_png_gif"]
     assert unique_names(files) == expected
     assert unique_names(["a b.png", "a_b.png", "a?b.png"]) == ["a_b", "a_b_png", "a_b_png_2"]
+
+
+def test_strange_file_names_are_shown_on_one_line(folder, caplog):
+    (folder / "new\nline.png").write_bytes(encoded(noise(128, 128)))
+    (folder / "new\nline.txt").write_text("no picture")
+    (folder / "notiz\udcfc.txt").write_text("no picture")  # a byte that is no UTF-8
+    pictures = Folder(folder).load()
+    assert pictures.names == ["a", "b", "c", "new_line"]
+    assert [file for file, _ in pictures.skipped] == [r"'new\nline.txt'", r"'notiz\udcfc.txt'"]
+    assert all(len(record.getMessage().splitlines()) == 1 for record in caplog.records)
+    json.dumps(pictures.skipped).encode()
 
 
 # ---- CelebA

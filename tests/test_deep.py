@@ -226,9 +226,9 @@ def chunk(kind, body):
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def png(width, depth, colour, row, transparent=b""):
+def png(width, depth, colour, row, transparent=b"", height=1):
     """Write a PNG of one row by hand."""
-    header = struct.pack(">IIBBBBB", width, 1, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     middle = chunk(b"tRNS", transparent) if transparent else b""
     body = chunk(b"IHDR", header) + middle + chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body

@@ -28,6 +28,11 @@ def unique_names(files: list[str]) -> list[str]:
     return names
 
 
+def _shown(file: str) -> str:
+    """Return a file's name as messages and records can hold it: on one line, and of characters that can be encoded."""
+    return file if file.isprintable() else ascii(file)
+
+
 class Folder:
     """Every file of one folder, in the order of their names; subfolders and hidden files are left alone.
 
@@ -77,5 +82,7 @@ class Folder:
         if subfolders:
             _logger.warning("%s: subfolders are not searched: %s", self.root, ", ".join(subfolders[:5]))
         names = unique_names([path.name for path in files])
-        entries = [Entry(name, path.name, None, path.read_bytes) for name, path in zip(names, files, strict=True)]
+        entries = [
+            Entry(name, _shown(path.name), None, path.read_bytes) for name, path in zip(names, files, strict=True)
+        ]
         return load_entries(entries[: self.limit], self.crop, self.strict)

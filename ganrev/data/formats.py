@@ -14,7 +14,7 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from ganrev.data.deep import deep_pixels
 from ganrev.data.png import SIGNATURE, without_long_metadata
@@ -99,7 +99,7 @@ def _decode(data: bytes) -> tuple[Image.Image, int]:
         raise ValueError(f"truncated or damaged: {error}") from error
 
 
-def _stored_layout(picture: Image.Image) -> str:
+def _stored_layout(picture: ImageFile.ImageFile) -> str:
     """Return how the file stores its pixels, such as `RGB;16B`; empty if the format does not say."""
     if not picture.tile:
         return ""

@@ -47,7 +47,7 @@ class DCGANNetwork(Generator):
         self.main = nn.Sequential(*layers, nn.Tanh())
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.main(z.to(self.main[0].weight.dtype)[:, :, None, None]).float()
+        return self.main(z.to(next(self.main.parameters()).dtype)[:, :, None, None]).float()
 
 
 def load(path: str | Path, prior: Prior = "normal", unseen_scale: float = 5.0) -> DCGANNetwork:
@@ -72,7 +72,8 @@ def load(path: str | Path, prior: Prior = "normal", unseen_scale: float = 5.0) -
         network = DCGANNetwork(channels, prior)
     load_state(network, tensors, file)
     network.unseen_scale, network.digest = scale, digest
-    return network.freeze()
+    network.freeze()
+    return network
 
 
 def load_from_wheel(
@@ -107,7 +108,7 @@ def _state(checkpoint: Mapping[str, Any], source: Path) -> dict[str, Any]:
 
 def _channels(tensors: Mapping[str, Any], source: Path) -> list[int]:
     """Read the latents and the channels of each convolution, which are every third module."""
-    channels = []
+    channels: list[int] = []
     while f"main.{3 * len(channels)}.weight" in tensors or not channels:
         channels.append(shape_of(tensors, f"main.{3 * len(channels)}.weight", 4, source)[0])
     return channels

@@ -101,7 +101,7 @@ class EmbeddedNetwork(Generator):
         self.head = nn.Conv2d(_HEAD, _HEAD, 3, padding=1)
         self.to_rgb = nn.Conv2d(_HEAD, 3, 3, padding=1)
         nn.init.zeros_(self.to_rgb.weight)  # training starts at the linear picture
-        nn.init.zeros_(self.to_rgb.bias)
+        nn.init.zeros_(self.to_rgb.get_parameter("bias"))
 
     def forward(self, z: Tensor) -> Tensor:
         z = z.to(self.linear.weight.dtype)
@@ -175,7 +175,8 @@ def load(path: str | Path | None = None, unseen_scale: float | None = None) -> E
         network.tell_latents(values["deviations"], values["steps"])
         # Files coded under one table decode to nonsense under another: both are a part of the decoder's identity.
         network.digest = hashlib.sha256(f"{network.digest}/{file_digest(table)}".encode()).hexdigest()
-    return network.freeze()
+    network.freeze()
+    return network
 
 
 def latents_path(weights: Path) -> Path:

@@ -75,7 +75,8 @@ class PGANNetwork(Generator):
         h = F.leaky_relu(self.dense(direction), 0.2).view(len(z), -1, 4, 4)
         h = pixel_norm(h.contiguous(memory_format=torch.channels_last))
         h = _convolve(self.conv, h)
-        for first, second in self.scales:
+        for scale in self.scales:
+            first, second = scale.children()
             h = F.interpolate(h, scale_factor=2, mode="nearest")
             h = _convolve(second, _convolve(first, h))
         return self.to_rgb(h).float()
@@ -88,7 +89,7 @@ def fold_he_constants(network: PGANNetwork) -> None:
         if isinstance(layer, nn.Linear | nn.Conv2d):
             he_constant = math.sqrt(2 / layer.weight[0].numel())
             layer.weight.mul_(he_constant)
-            layer.bias.mul_(he_constant)
+            layer.get_parameter("bias").mul_(he_constant)
 
 
 def load(path: str | Path | None, url: str, unseen_scale: float = 5.0) -> PGANNetwork:
@@ -118,7 +119,8 @@ def load(path: str | Path | None, url: str, unseen_scale: float = 5.0) -> PGANNe
     load_state(network, _our_names(tensors, len(depths)), file)
     fold_he_constants(network)
     network.unseen_scale, network.digest = scale, digest
-    return network.freeze()
+    network.freeze()
+    return network
 
 
 def _plain_names(tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,9 @@ No pickle is ever executed, and whatever is wrong with a file ends in one ValueE
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import safetensors
 import safetensors.torch
@@ -57,7 +57,9 @@ def load_checkpoint(path: str | Path, allowed_classes: Sequence[str] = ()) -> di
         ValueError: the file is missing or damaged, is no checkpoint, or mentions any other class or function.
     """
     path = existing_file(path)
-    stand_ins = [(type(name.rpartition(".")[2], (), {}), name) for name in allowed_classes]
+    stand_ins: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+        (type(name.rpartition(".")[2], (), {}), name) for name in allowed_classes
+    ]
     try:
         with torch.serialization.safe_globals(stand_ins):
             loaded = torch.load(path, map_location="cpu", weights_only=True)
@@ -166,7 +168,7 @@ def check_unseen_scale(value: float, origin: str = "generator.unseen_scale") -> 
     return float(value)
 
 
-def _is_plain(value: object) -> bool:
+def _is_plain(value: object) -> TypeGuard[Tensor]:
     """Whether this is a dense tensor of ordinary numbers that are in memory."""
     if not isinstance(value, Tensor) or value.layout is not torch.strided:
         return False

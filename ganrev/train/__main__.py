@@ -15,7 +15,6 @@ from pathlib import Path
 import hydra
 import torch
 from omegaconf import DictConfig
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
@@ -25,7 +24,7 @@ from ganrev.files import open_whole, write_whole
 from ganrev.generator.embedded import LATENT_DIM, load, save
 from ganrev.generator.weights import load_checkpoint
 from ganrev.paths import config_dir
-from ganrev.pixels import to_x
+from ganrev.pixels import to_grid, to_images, to_png, to_x
 from ganrev.train.batches import batch_at
 from ganrev.train.card import known_faces, publish
 from ganrev.train.checks import check, check_validation, claim
@@ -52,10 +51,8 @@ def save_grid(training: Training, images: Tensor, path: Path) -> None:
     """Three rows of up to eight: faces, redrawn faces, samples from the prior."""
     x = to_x(images[:8].to(training.device))
     z = training.network.sample_prior(len(x), torch.Generator().manual_seed(1)).to(training.device)
-    rows = [x, training.average(training.encoder_average(x)), training.average(z)]
-    grid = torch.cat([torch.cat(list(row.clamp(-1, 1)), dim=2) for row in rows], dim=1)
-    pixels = ((grid + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
-    Image.fromarray(pixels).save(path)
+    drawn = torch.cat([x, training.average(training.encoder_average(x)), training.average(z)])
+    write_whole(path, to_png(to_grid(to_images(drawn).cpu(), columns=len(x))))
 
 
 def prepare(cfg: DictConfig, out: Path, images: Tensor) -> Training:

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
@@ -138,15 +139,15 @@ def publish(
     stored = load(weights, unseen_scale=1.0)  # score what is stored, float16 rounding included
     scale, scores = score(stored, valid[: cfg.card_faces])
     known = known_faces(cfg, names, valid_names)
+    facts = describe_training(cfg, stored, len(names), seconds) | known
     card = ModelCard(
         name="embedded",
         unseen_scale=scale,
         latents="512, each from U[-1, 1]",
         latents_table=table,
-        **describe_training(cfg, stored, len(names), seconds),
         licence=CELEBA_LICENCE if known["celeba_ids"] else LICENCE,
         scores=scores,
-        **known,
+        **facts,
     )
     write_card(card, weights.with_suffix(".json"))
     return _move_in(unfinished, out)
@@ -180,7 +181,7 @@ def score(stored: EmbeddedNetwork, faces: Tensor) -> tuple[float, dict[str, obje
     }
 
 
-def describe_training(cfg: DictConfig, stored: EmbeddedNetwork, num_faces: int, seconds: float) -> dict[str, object]:
+def describe_training(cfg: DictConfig, stored: EmbeddedNetwork, num_faces: int, seconds: float) -> dict[str, Any]:
     """Return what the card tells of data, licence, machine and recipe."""
     return {
         "picture": "128 x 128 RGB, framed as img[57:185, 25:153] of an aligned CelebA image",
@@ -191,5 +192,5 @@ def describe_training(cfg: DictConfig, stored: EmbeddedNetwork, num_faces: int, 
         "hours": round(seconds / 3600, 2),
         "machine": provenance()["hardware"],
         "torch": torch.__version__,
-        "recipe": {k: v for k, v in cfg.items() if k not in ("faces", "valid", "out", "manifest")},
+        "recipe": {str(k): v for k, v in cfg.items() if k not in ("faces", "valid", "out", "manifest")},
     }

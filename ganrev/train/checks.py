@@ -12,11 +12,11 @@ from ganrev.generator.embedded import load
 from ganrev.options import is_number, is_whole
 from ganrev.train.card import card_of_start, people_of
 
-_COUNTS = ("steps", "batch_size", "prior_batch", "perceptual_batch", "score_every")
-_COUNTS += ("card_faces", "table_faces", "nudged_faces")
-_POSITIVE = ("lr", "lr_refining", "lr_sharpening", "lr_linear", "lr_discriminator", "refine_lr", "spread")
-_NOT_NEGATIVE = ("deblur_least", "deblur", "latent_noise", "ema", "mse_weight", "ssim_weight", "turn_mse_weight")
-_NOT_NEGATIVE += ("perceptual_weight", "adversary_weight", "samples_weight", "refine_from", "adversary_from")
+_COUNTS = ["steps", "batch_size", "prior_batch", "perceptual_batch", "score_every"]
+_COUNTS += ["card_faces", "table_faces", "nudged_faces"]
+_POSITIVE = ["lr", "lr_refining", "lr_sharpening", "lr_linear", "lr_discriminator", "refine_lr", "spread"]
+_NOT_NEGATIVE = ["deblur_least", "deblur", "latent_noise", "ema", "mse_weight", "ssim_weight", "turn_mse_weight"]
+_NOT_NEGATIVE += ["perceptual_weight", "adversary_weight", "samples_weight", "refine_from", "adversary_from"]
 # What a run may be gone on with otherwise than it began: nothing of it reaches the weights.
 _FREE = ("faces", "valid", "manifest", "out", "device", "score_every", "card_faces", "table_faces", "nudged_faces")
 
@@ -82,8 +82,8 @@ def claim(cfg: DictConfig, out: Path, images: Tensor) -> dict[str, object]:
     would be worse than none.
     """
     path = out / "run.json"
-    settings = {key: value for key, value in cfg.items() if key not in _FREE}
-    settings["sha256 of the faces"] = hashlib.sha256(images.numpy()).hexdigest()[:16]
+    settings: dict[str, object] = {str(key): value for key, value in cfg.items() if key not in _FREE}
+    settings["sha256 of the faces"] = hashlib.sha256(images.numpy().data).hexdigest()[:16]
     if not (out / "checkpoint.pt").exists():
         for name in ("components.pt", "pca.safetensors", "reconstruction.safetensors", "log.csv"):
             (out / name).unlink(missing_ok=True)  # another run's

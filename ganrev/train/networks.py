@@ -1,6 +1,7 @@
 """What training needs and throws away: principal components, an encoder and a discriminator."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -69,6 +70,8 @@ class Encoder(nn.Module):
 
     def __init__(self, mean: Tensor, basis: Tensor, std: Tensor, latent_std: float, width: int = 48) -> None:
         super().__init__()
+        self.mean: Tensor
+        self.projection: Tensor
         self.register_buffer("mean", mean)
         self.register_buffer("projection", (basis / std * latent_std).T.contiguous())
         self.side = math.isqrt(mean.numel() // 3)
@@ -112,11 +115,12 @@ class Discriminator(nn.Module):
         return self.region(h).float(), self.whole(F.leaky_relu(self.shrink(h), 0.2).flatten(1)).float()
 
 
-def discriminator_loss(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> Tensor:
+def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
     """Hinge loss over both outputs. Source: Miyato et al. 2018, equation 17."""
-    return sum(F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake, strict=True))
+    terms = [F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake, strict=True)]
+    return sum(terms, start=torch.zeros(()))
 
 
-def generator_loss(fake: tuple[Tensor, ...]) -> Tensor:
+def generator_loss(fake: Sequence[Tensor]) -> Tensor:
     """Hinge generator loss over both outputs. Source: Miyato et al. 2018, equation 18."""
-    return -sum(f.mean() for f in fake)
+    return -sum([f.mean() for f in fake], start=torch.zeros(()))

@@ -38,7 +38,7 @@ class Training:
         self.encoder = Encoder(*components, cfg.spread * self.network.prior_std)
         self.discriminator = Discriminator()
         for module in (self.network, self.encoder, self.discriminator):
-            module.to(self.device, memory_format=torch.channels_last)
+            module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.encoder_average = copy.deepcopy(self.encoder).requires_grad_(False)
         self.still = copy.deepcopy(self.network).requires_grad_(False).bfloat16()  # what latents are refined against
@@ -165,6 +165,7 @@ class Training:
     def _sharpen(self, x: Tensor, drawn: Tensor, rng: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Perceptual loss on the reconstruction, adversary on it and on samples; trains the discriminator too."""
         cfg = self.cfg
+        assert self.perceptual is not None  # it was loaded if any step comes this far
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             sampled = self.network(self.network.sample_prior(cfg.prior_batch, rng).to(self.device))
             fake = torch.cat((drawn, sampled))

@@ -110,7 +110,7 @@ def most_similar(hashes: FaceHashes, images: Tensor, label: str) -> Iterator[np.
 
 
 def missed(hashes: FaceHashes, images: Tensor, faces: Sequence[int]) -> pd.DataFrame:
-    """Return one line a change: how many of some hashed faces stay below each threshold after it."""
+    """Return one line for each change: how many of some hashed faces stay below each threshold after it."""
     lines = []
     for label, change in CHANGES.items():
         changed = torch.stack([from_pillow(change(to_pillow(images[face]))) for face in faces])

@@ -9,7 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 _PATCH = 7  # side of a descriptor
-_PATCHES = 128  # descriptors a picture and level
+_PATCHES = 128  # descriptors per picture and level
 _DIRECTIONS = 512
 _SMALLEST = 16  # side of the coarsest level
 _BINOMIAL = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16

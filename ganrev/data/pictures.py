@@ -39,7 +39,7 @@ class Pictures:
 
     Attributes:
         images: uint8 [N, 3, H, W], RGB; 128 x 128 but for pictures drawn by a generator of another size.
-        names: one a picture, unique, fit for a file name, without suffix.
+        names: one for each picture, unique, fit for a file name, without suffix.
         celeba_ids: CelebA's number of each picture, None where unknown.
         skipped: file name and reason of each picture that could not be used.
         celeba_identities: CelebA's number of the person on each picture, None where unknown; empty if none is known.

@@ -41,7 +41,7 @@ def _linear(layer: nn.Linear, z: Tensor) -> Tensor:
     """Apply a layer eight rows at a time on a CPU, the last part padded.
 
     A matrix product rounds differently for another number of rows, and a thousand steps of descent make that
-    visible: a picture would come out otherwise alone than in a batch.
+    visible: the same picture would come out differently alone and in a batch.
     """
     if z.device.type != "cpu":
         return layer(z)

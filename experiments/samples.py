@@ -30,7 +30,7 @@ def draw(generator: Generator, num_samples: int, seed: int) -> torch.Tensor:
 
 
 def measure(sets: dict[str, torch.Tensor], real: torch.Tensor, seed: int) -> pd.DataFrame:
-    """Return one line for each set of pictures: sliced Wasserstein distances to `real` and the share with a face in it."""
+    """Return a line for each set of pictures: sliced Wasserstein distances to `real`, and the share with a face."""
     lines = []
     for name, images in sets.items():
         distances = sliced_wasserstein(real, images, seed)

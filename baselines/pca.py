@@ -15,7 +15,6 @@ symbol takes fewer bits. A file is nine bytes of header, then the range coder's 
 """
 
 import math
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,15 +24,14 @@ from torch import Tensor
 
 from baselines.components import IMAGE_SIZE, Basis, load_basis
 from ganrev.codec import check_blobs, check_images
-from ganrev.container import CorruptFileError, NotAContainerError, WrongGeneratorError, checksum
+from ganrev.frame import CorruptFileError, Frame, NotAContainerError, WrongGeneratorError
 from ganrev.options import is_number, is_whole
 from ganrev.quantise import SYMBOL_LIMIT
 from ganrev.rangecoder import decode_with_scales, encode_with_scales, scale_codes
 
-MAGIC = b"PC"
 VERSION = 1
-HEADER = struct.Struct("<2sBe2sH")
 FINGERPRINT_BYTES = 2
+FRAME = Frame(".pca", b"PC", f"Be{FINGERPRINT_BYTES}s")
 ROUNDING = 0.34  # on validation faces 6 % fewer bytes at the PSNR of plain rounding, 20 % fewer at its SSIM
 
 
@@ -72,7 +70,7 @@ class PCA:
         """Draw uint8 [N, 3, H, H] RGB from `.pca` files.
 
         Raises:
-            ganrev.container.ContainerError: a file is corrupt, foreign, or made with another basis.
+            ganrev.frame.ContainerError: a file is corrupt, foreign, or made with another basis.
             ValueError: there is no file.
         """
         check_blobs(blobs)
@@ -84,19 +82,12 @@ class PCA:
         return scale_codes(deviations, np.full_like(deviations, step))
 
     def _write(self, payload: bytes) -> bytes:
-        fields = (MAGIC, VERSION, self.step, self._mark)
-        return HEADER.pack(*fields, checksum(HEADER.pack(*fields, 0)[:-2], payload)) + payload
+        return FRAME.write((VERSION, self.step, self._mark), payload)
 
     def _read(self, blob: bytes) -> tuple[float, bytes]:
         """Return step and payload of a file that this basis can draw."""
-        if not blob.startswith(MAGIC):
-            raise NotAContainerError(f"not a .pca file: it begins with {blob[:4]!r}, expected {MAGIC!r}")
-        if len(blob) < HEADER.size:
-            raise CorruptFileError(f"truncated .pca file: {len(blob)} bytes, the header alone takes {HEADER.size}")
-        _, version, step, mark, expected = HEADER.unpack_from(blob)
-        payload = blob[HEADER.size :]
-        if checksum(blob[: HEADER.size - 2], payload) != expected:
-            raise CorruptFileError("the .pca file is truncated or altered: its checksum does not match; fetch it again")
+        FRAME.check_magic(blob)
+        (version, step, mark), payload = FRAME.read(blob)
         if version != VERSION:
             raise NotAContainerError(f".pca version {version}, this program reads version {VERSION}; update ganrev")
         if mark != self._mark:

@@ -137,7 +137,7 @@ def info(arguments: argparse.Namespace) -> None:
     print(f"header      {len(blob) - len(content.payload)} bytes")
     print(f"payload     {len(content.payload)} bytes, {coder}")
     unit = "times each latent's own" if content.scaled else "in units of z"
-    print(f"step        {f'{content.step:.6g} {unit}' if content.step else 'none, float32 latents'}")
+    print(f"step        {f'{content.step_size:.6g} {unit}' if content.step_size else 'none, float32 latents'}")
     print(f"generator   {content.fingerprint.hex()}")
 
 

@@ -13,31 +13,18 @@
 Numbers are little-endian.
 """
 
-import binascii
 import math
 import struct
 from dataclasses import dataclass
 
-MAGIC = b"GR"
+from ganrev.frame import CorruptFileError, Frame, NotAContainerError, WrongGeneratorError
+
 _EQUAL, _SCALED = 1, 2  # versions: one step for all latents, or one for each
-_HEADERS = {_EQUAL: struct.Struct("<2sBf3sH"), _SCALED: struct.Struct("<2sBH3sH")}
 FINGERPRINT_BYTES = 3
-
-
-class ContainerError(ValueError):
-    """A `.gr` file cannot be decoded."""
-
-
-class NotAContainerError(ContainerError):
-    """The file is no `.gr` file, or one of a newer version."""
-
-
-class CorruptFileError(ContainerError):
-    """The file is truncated or altered."""
-
-
-class WrongGeneratorError(ContainerError):
-    """The file was made with other weights."""
+_FRAMES = {
+    _EQUAL: Frame(".gr", b"GR", f"Bf{FINGERPRINT_BYTES}s"),
+    _SCALED: Frame(".gr", b"GR", f"BH{FINGERPRINT_BYTES}s"),
+}
 
 
 @dataclass(frozen=True)
@@ -46,14 +33,14 @@ class Container:
 
     Attributes:
         entropy_code: the back end of the payload, 0-15.
-        step: in units of z; 0 for float32 latents. Where `scaled`, what multiplies each latent's own step.
+        step_size: in units of z; 0 for float32 latents. Where `scaled`, what multiplies each latent's own.
         fingerprint: three bytes that name the weights.
         payload: the coded symbols.
-        scaled: whether each latent has a step of its own.
+        scaled: whether each latent has a step size of its own.
     """
 
     entropy_code: int
-    step: float
+    step_size: float
     fingerprint: bytes
     payload: bytes
     scaled: bool = False
@@ -76,20 +63,13 @@ def fingerprint(digest: str) -> bytes:
     return mark
 
 
-def checksum(head: bytes, payload: bytes) -> int:
-    """Return the CRC-16 (CCITT) of a file from all but the two bytes that hold it."""
-    return binascii.crc_hqx(payload, binascii.crc_hqx(head, 0xFFFF))
-
-
 def write(content: Container) -> bytes:
     """Return the whole file."""
     if not 0 <= content.entropy_code < 16:
         raise ValueError(f"entropy code must be 0-15, got {content.entropy_code}")
-    step = _float_bits(content.step) >> 16 if content.scaled else content.step
-    header = _HEADERS[content.version]
-    fields = (MAGIC, content.version << 4 | content.entropy_code, step, content.fingerprint)
-    head = header.pack(*fields, 0)[:-2]
-    return header.pack(*fields, checksum(head, content.payload)) + content.payload
+    stored = _float_bits(content.step_size) >> 16 if content.scaled else content.step_size
+    kind = content.version << 4 | content.entropy_code
+    return _FRAMES[content.version].write((kind, stored, content.fingerprint), content.payload)
 
 
 def _float_bits(value: float) -> int:
@@ -98,7 +78,7 @@ def _float_bits(value: float) -> int:
 
 def is_container(blob: bytes) -> bool:
     """Tell whether a file begins like a `.gr` file."""
-    return blob[: len(MAGIC)] == MAGIC
+    return _FRAMES[_EQUAL].begins(blob)
 
 
 def read(blob: bytes) -> Container:
@@ -108,27 +88,20 @@ def read(blob: bytes) -> Container:
         NotAContainerError: no `.gr` file, or one of an unknown version.
         CorruptFileError: truncated or altered.
     """
-    if not is_container(blob):
-        raise NotAContainerError(f"not a .gr file: it begins with {blob[:4]!r}, expected {MAGIC!r}")
+    _FRAMES[_EQUAL].check_magic(blob)
     version = blob[2] >> 4 if len(blob) > 2 else _EQUAL
-    if version not in _HEADERS:
-        known = " and ".join(map(str, _HEADERS))
+    if version not in _FRAMES:
+        known = " and ".join(map(str, _FRAMES))
         raise NotAContainerError(
             f".gr version {version}, this program reads versions {known}; update ganrev, or fetch the file again"
         )
-    header = _HEADERS[version]
-    if len(blob) < header.size:
-        raise CorruptFileError(f"truncated .gr file: {len(blob)} bytes, the header alone takes {header.size}")
-    _, kind, step, mark, expected = header.unpack(blob[: header.size])
-    payload = blob[header.size :]
-    if checksum(blob[: header.size - 2], payload) != expected:
-        raise CorruptFileError("the .gr file is truncated or altered: its checksum does not match; fetch it again")
+    (kind, step_size, mark), payload = _FRAMES[version].read(blob)
     scaled = version == _SCALED
     if scaled:
-        (step,) = struct.unpack("<f", (step << 16).to_bytes(4, "little"))
-    if not math.isfinite(step) or step < 0 or (scaled and step == 0):
-        raise CorruptFileError(f"the .gr file names the impossible step {step}")
-    return Container(kind & 15, step, mark, payload, scaled)
+        (step_size,) = struct.unpack("<f", (step_size << 16).to_bytes(4, "little"))
+    if not math.isfinite(step_size) or step_size < 0 or (scaled and step_size == 0):
+        raise CorruptFileError(f"the .gr file names the impossible step {step_size}")
+    return Container(kind & 15, step_size, mark, payload, scaled)
 
 
 def check_generator(content: Container, digest: str) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import zstandard
 
 from ganrev import rangecoder
+from ganrev.frame import NotAContainerError
 
 
 class Entropy(Protocol):
@@ -91,7 +92,7 @@ class _Stream(Entropy):
     """A general compressor over packed symbols.
 
     Subclasses give `compress` and `expand`; `expand` returns at most `limit` bytes and raises ValueError unless
-    the payload is one whole stream: a few bytes of payload may hold gigabytes of zeros.
+    the payload is one whole stream: a few bytes of payload may hold gigabytes of zeros, or ask for gigabytes of memory.
     """
 
     takes_floats = True
@@ -134,15 +135,21 @@ class Zlib(_Stream):
 
 
 class Lzma(_Stream):
-    """LZMA in its oldest container, the smallest."""
+    """LZMA in its oldest container, the smallest.
+
+    Its header names a dictionary, which the decoder allocates before it reads on: preset 9 asks for 64 MiB, and a
+    file that asks for more than that is refused.
+    """
 
     code = 6
+    _MOST_MEMORY = 65 << 20  # bytes: that dictionary, and what else the decoder of preset 9 needs
 
     def compress(self, data: bytes) -> bytes:
         return lzma.compress(data, lzma.FORMAT_ALONE, preset=9)
 
     def expand(self, payload: bytes, limit: int) -> bytes:
-        return _whole("LZMA", lzma.LZMADecompressor(lzma.FORMAT_ALONE), payload, limit, lzma.LZMAError)
+        stream = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=self._MOST_MEMORY)
+        return _whole("LZMA", stream, payload, limit, lzma.LZMAError)
 
 
 class Zstd(_Stream):
@@ -154,13 +161,31 @@ class Zstd(_Stream):
         return zstandard.ZstdCompressor(level=19, write_checksum=False).compress(data)
 
     def expand(self, payload: bytes, limit: int) -> bytes:
+        # The library allocates what the header declares and ignores `max_output_size`, so the header is read first.
+        # A stream that declares nothing is expanded into `limit` bytes, with no larger window either.
         try:
-            return zstandard.ZstdDecompressor().decompress(payload, max_output_size=limit, allow_extra_data=False)
+            declared = zstandard.frame_content_size(payload)
+            if declared > limit:
+                raise ValueError(f"payload declares {declared} bytes, expected at most {limit}")
+            stream = zstandard.ZstdDecompressor(max_window_size=max(limit, 1 << zstandard.WINDOWLOG_MIN))
+            return stream.decompress(payload, max_output_size=limit, allow_extra_data=False)
         except zstandard.ZstdError as error:
             raise ValueError(f"payload is not one whole Zstandard stream: {error}") from error
 
 
-def _whole(name: str, stream: object, payload: bytes, limit: int, failure: type[Exception]) -> bytes:
+class _Decompressor(Protocol):
+    """What the decompressors of the standard library have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, limit: int, /) -> bytes: ...
+
+
+def _whole(name: str, stream: _Decompressor, payload: bytes, limit: int, failure: type[Exception]) -> bytes:
     """Expand one whole stream with a decompressor of the standard library."""
     try:
         data = stream.decompress(payload, limit)
@@ -223,7 +248,13 @@ _BY_CODE: dict[int, Callable[[], Entropy]] = {
 
 
 def by_code(code: int) -> Entropy:
-    """Return the back end that a file's header names; ValueError for an unknown number."""
+    """Return the back end that a file's header names.
+
+    Raises:
+        ganrev.frame.NotAContainerError: no back end has this number.
+    """
     if code not in _BY_CODE:
-        raise ValueError(f"unknown entropy back end {code}: the file was made by a newer version of ganrev")
+        raise NotAContainerError(
+            f"unknown entropy back end {code}: the file was made by a newer version of ganrev; update ganrev"
+        )
     return _BY_CODE[code]()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ganrev import container, entropy, ratedistortion
 from ganrev.codec import check_blobs, check_images
 from ganrev.device import Device
+from ganrev.frame import CorruptFileError
 from ganrev.generator.base import Generator
 from ganrev.options import is_number, is_whole
 from ganrev.pixels import to_images, to_x
@@ -129,7 +130,7 @@ class GanCodec:
         """Draw uint8 [N, 3, S, S] RGB from `.gr` files.
 
         Raises:
-            ganrev.container.ContainerError: a file is corrupt, foreign, or made with other weights.
+            ganrev.frame.ContainerError: a file is corrupt, foreign, or made with other weights.
             ValueError: there is no file.
         """
         return self._draw(self.latents(blobs))
@@ -257,9 +258,9 @@ class GanCodec:
         container.check_generator(content, self.digest)
         back_end = entropy.by_code(content.entropy_code)
         try:
-            symbols = back_end.decode(content.payload, self._scales(content.step, content.scaled))
+            symbols = back_end.decode(content.payload, self._scales(content.step_size, content.scaled))
         except ValueError as error:
-            raise container.CorruptFileError(str(error)) from error
-        if (symbols.dtype == np.float32) != (content.step == 0):
-            raise container.CorruptFileError("the .gr file's step and its symbols contradict each other")
-        return dequantise(torch.from_numpy(symbols), self.steps_in_z(content.step, content.scaled))
+            raise CorruptFileError(str(error)) from error
+        if (symbols.dtype == np.float32) != (content.step_size == 0):
+            raise CorruptFileError("the .gr file's step and its symbols contradict each other")
+        return dequantise(torch.from_numpy(symbols), self.steps_in_z(content.step_size, content.scaled))

@@ -96,7 +96,7 @@ def test_an_existing_output_is_replaced(photo, compressed, tmp_path):
 def test_overrides_are_used(photo, tmp_path):
     for step in (0.1, 1):
         main(["compress", str(photo), "-o", str(tmp_path / f"{step}.gr"), *TINY, f"quant.step={step}"])
-    steps = [container.read((tmp_path / f"{step}.gr").read_bytes()).step for step in (0.1, 1)]
+    steps = [container.read((tmp_path / f"{step}.gr").read_bytes()).step_size for step in (0.1, 1)]
     assert steps == [pytest.approx(0.025), 0.25]
 
 

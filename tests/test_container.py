@@ -7,31 +7,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganrev import container
-from ganrev.container import (
-    Container,
-    ContainerError,
-    CorruptFileError,
-    NotAContainerError,
-    WrongGeneratorError,
-)
+from ganrev.container import Container
+from ganrev.frame import ContainerError, CorruptFileError, NotAContainerError, WrongGeneratorError
 
-CONTENT = Container(entropy_code=1, step=0.25, fingerprint=b"\x01\x23\x45", payload=b"payload")
+CONTENT = Container(entropy_code=1, step_size=0.25, fingerprint=b"\x01\x23\x45", payload=b"payload")
 # magic GR | version 1, back end 1 | 0.25 as float32 | fingerprint | CRC-16 | payload
 GOLDEN = bytes.fromhex("4752 11 0000803e 012345 d401 7061796c6f6164")
-SCALED = Container(entropy_code=8, step=0.25, fingerprint=b"\x01\x23\x45", payload=b"payload", scaled=True)
+SCALED = Container(entropy_code=8, step_size=0.25, fingerprint=b"\x01\x23\x45", payload=b"payload", scaled=True)
 # magic GR | version 2, back end 8 | 0.25 as bfloat16 | fingerprint | CRC-16 | payload
 GOLDEN_SCALED = bytes.fromhex("4752 28 803e 012345 4ae2 7061796c6f6164")
 
 contents = st.builds(
     Container,
     entropy_code=st.integers(0, 15),
-    step=st.floats(0, 2.0**100, width=32),
+    step_size=st.floats(0, 2.0**100, width=32),
     fingerprint=st.binary(min_size=3, max_size=3),
     payload=st.binary(max_size=600),
 ) | st.builds(
     Container,
     entropy_code=st.integers(0, 15),
-    step=st.integers(0x0080, 0x7F7F).map(lambda bits: struct.unpack("<f", struct.pack("<HH", 0, bits))[0]),
+    step_size=st.integers(0x0080, 0x7F7F).map(lambda bits: struct.unpack("<f", struct.pack("<HH", 0, bits))[0]),
     fingerprint=st.binary(min_size=3, max_size=3),
     payload=st.binary(max_size=600),
     scaled=st.just(True),

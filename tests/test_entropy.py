@@ -1,7 +1,10 @@
 """The lossless back ends: what goes in comes out, the bytes are fixed, and a bad payload is refused."""
 
+import resource
+
 import numpy as np
 import pytest
+import zstandard
 from hydra.utils import instantiate
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +13,7 @@ from hypothesis.extra import numpy as npst
 from ganrev import container, entropy
 from ganrev.container import Container
 from ganrev.entropy import Bzip2, Lzma, Range, Store, Zlib, Zstd, by_code, pack
+from ganrev.frame import ContainerError
 from ganrev.paths import config_dir
 from ganrev.rangecoder import code_lengths, scale_codes
 from tests.tiny import compose_config
@@ -126,6 +130,37 @@ def test_a_stream_does_not_inflate_a_bomb(stream):
         stream.decode(bomb, scales(512))
 
 
+def forged_zstd(declared: int) -> bytes:
+    """Return a Zstandard frame of one raw byte whose header declares that many."""
+    header = b"\x28\xb5\x2f\xfd" + b"\xe0" + declared.to_bytes(8, "little")  # one segment, size in eight bytes
+    return header + b"\x09\0\0" + b"\0"  # last block, raw, one byte
+
+
+def forged_lzma(dictionary: int) -> bytes:
+    """Return an LZMA payload whose header asks for a dictionary of that many bytes."""
+    payload = Lzma().encode(NARROW, scales(len(NARROW)))
+    return payload[:1] + dictionary.to_bytes(4, "little") + payload[5:]
+
+
+@pytest.mark.parametrize(
+    ("stream", "payload", "message"),
+    [
+        (Zstd(), forged_zstd(1 << 40), "declares 1099511627776 bytes, expected at most 33"),
+        (Zstd(), forged_zstd(1 << 62), "declares 4611686018427387904 bytes"),
+        (Zstd(), zstandard.ZstdCompressor(level=22, write_content_size=False).compress(bytes(9 << 20)), "Zstandard"),
+        (Lzma(), forged_lzma(0xFFFFFFFF), "not a LZMA stream: Memory usage limit exceeded"),
+        (Lzma(), forged_lzma(1 << 27), "Memory usage limit exceeded"),
+    ],
+    ids=["a terabyte", "more than memory", "no size, but a wide window", "dictionary of 4 GiB", "of 128 MiB"],
+)
+def test_a_header_that_asks_for_much_memory_is_refused(stream, payload, message):
+    """Before any of it is allocated: what a stranger's file may ask for is what a good one needs."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match=message):
+        stream.decode(payload, scales(8))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10  # KiB
+
+
 @pytest.mark.parametrize("coder", RANGES, ids=lambda r: r.model)
 def test_range_coding_takes_symbols_and_refuses_floats(coder):
     payload = coder.encode(NARROW, scales(len(NARROW)))
@@ -238,7 +273,7 @@ def test_the_header_finds_the_back_end():
 
 @pytest.mark.parametrize("code", [15, -1])
 def test_an_unknown_code_is_refused(code):
-    with pytest.raises(ValueError, match=f"unknown entropy back end {code}"):
+    with pytest.raises(ContainerError, match=f"unknown entropy back end {code}"):
         by_code(code)
 
 

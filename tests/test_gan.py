@@ -8,9 +8,9 @@ import torch
 from hydra.utils import instantiate
 
 from ganrev import container
-from ganrev.container import ContainerError, CorruptFileError, WrongGeneratorError
 from ganrev.device import Device
 from ganrev.entropy import Bzip2, Range, Store
+from ganrev.frame import ContainerError, CorruptFileError, WrongGeneratorError
 from ganrev.losses import L1, MSE, MSSSIM
 from ganrev.paths import config_dir, weights_dir
 from ganrev.pixels import to_images, to_x
@@ -51,7 +51,7 @@ def test_the_decoder_draws_what_the_symbols_say():
     (blob,) = codec.encode(smooth_images(1))
     content = container.read(blob)
     symbols = torch.from_numpy(np.frombuffer(content.payload, np.int8).astype(np.float32))
-    assert content.step == 1 / 4  # the tiny generator's unseen_scale is 4
+    assert content.step_size == 1 / 4  # the tiny generator's unseen_scale is 4
     with torch.no_grad():
         expected = to_images(TinyGenerator()(symbols[None] / 4))
     assert torch.equal(codec.decode([blob]), expected)
@@ -62,7 +62,7 @@ def test_without_quantisation_the_file_holds_the_float32_latents():
     traces = traced(codec)
     (blob,) = codec.encode(smooth_images(1))
     content = container.read(blob)
-    assert content.step == 0
+    assert content.step_size == 0
     stored = torch.from_numpy(np.frombuffer(content.payload, "<f4").copy())
     assert torch.equal(stored, traces[0].snapshots[0, 0, -1])
 
@@ -96,7 +96,7 @@ def test_latent_scale_sets_the_step_in_units_of_z(latent_scale, step):
     codec = tiny_codec(latent_scale=latent_scale)
     assert codec.step == float(np.float32(step))
     (blob,) = codec.encode(smooth_images(1))
-    assert container.read(blob).step == codec.step
+    assert container.read(blob).step_size == codec.step
 
 
 def test_seen_pictures_are_ternary_and_unseen_ones_have_more_levels():
@@ -303,7 +303,7 @@ def test_every_alteration_and_truncation_of_a_file_raises_a_named_error():
         {"payload": b"no stream"},
         {"payload": Bzip2().encode(np.zeros(15, np.int32), np.zeros(15, np.int64))},
         {"payload": Bzip2().encode(np.zeros(16, np.float32), np.zeros(16, np.int64))},  # floats, and a step
-        {"step": 0.0},  # symbols, and no step
+        {"step_size": 0.0},  # symbols, and no step
         {"entropy_code": 0},
     ],
     ids=["empty", "no stream", "15 symbols", "floats with a step", "symbols without", "another back end"],
@@ -318,7 +318,7 @@ def test_contents_that_contradict_each_other_are_corrupt(changes):
 def test_an_unknown_back_end_is_refused():
     codec = tiny_codec()
     (blob,) = codec.encode(smooth_images(1))
-    with pytest.raises(ValueError, match="unknown entropy back end 15"):
+    with pytest.raises(ContainerError, match="unknown entropy back end 15"):
         codec.decode([altered(blob, entropy_code=15)])
 
 
@@ -373,7 +373,7 @@ def test_the_embedded_generator_in_a_few_steps():
     assert (traces[0].losses[:, 0, -1] < traces[0].losses[:, 0, 0]).all()
     content = container.read(blobs[0])
     symbols = torch.from_numpy(Bzip2().decode(content.payload, np.zeros(512, np.int64)))
-    assert dequantise(symbols, content.step).isfinite().all()
+    assert dequantise(symbols, content.step_size).isfinite().all()
 
 
 def test_a_step_too_fine_for_the_symbols_is_refused_before_the_descent():

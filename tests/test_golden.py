@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ganrev import container, entropy
-from ganrev.container import ContainerError, CorruptFileError
+from ganrev.frame import ContainerError, CorruptFileError
 from ganrev.paths import checkout
 from ganrev.rangecoder import scale_codes
 from tests.golden.make import BACK_ENDS, FOLDER, codec_for, read_record
@@ -84,8 +84,8 @@ def same_bits(latents, expected):
 @every_file
 def test_a_file_holds_its_symbols(name):
     content = container.read(blob_of(name))
-    assert (content.step, content.scaled) == (FILES[name]["step"], is_scaled(name))
-    steps = steps_of(name) if content.step else np.ones(len(symbols_of(name)), np.float32)
+    assert (content.step_size, content.scaled) == (FILES[name]["step"], is_scaled(name))
+    steps = steps_of(name) if content.step_size else np.ones(len(symbols_of(name)), np.float32)
     decoded = entropy.by_code(content.entropy_code).decode(content.payload, scale_codes(table_of(name)[0], steps))
     assert decoded.dtype == symbols_of(name).dtype
     assert decoded.tobytes() == symbols_of(name).tobytes()

@@ -1,6 +1,7 @@
 """PCA as a codec: files are exact and small, bad input is named."""
 
 import binascii
+import struct
 from functools import partial
 
 import numpy as np
@@ -9,12 +10,14 @@ import torch
 from hydra.utils import instantiate
 from torch import Tensor
 
-from baselines import components, pca
+from baselines import components
 from baselines.components import Basis, fit
 from baselines.pca import PCA, load
 from ganrev import rangecoder
-from ganrev.container import CorruptFileError, NotAContainerError, WrongGeneratorError
+from ganrev.frame import CorruptFileError, NotAContainerError, WrongGeneratorError
 from tests.tiny import compose_config, smooth_images
+
+HEADER = struct.Struct("<2sBe2sH")  # magic, version, step, fingerprint, checksum
 
 SIDE = 16
 STEP = 20.0
@@ -121,14 +124,14 @@ def test_files_are_as_short_as_the_laplace_laws_allow(basis, unseen):
     symbols = (basis.coefficients(unseen).double() / STEP).round()
     mass = law.cdf((symbols + 0.5) * STEP) - law.cdf((symbols - 0.5) * STEP)
     for blob, bits in zip(codec.encode(unseen), -mass.log2().sum(1), strict=True):
-        assert len(blob) - pca.HEADER.size < 1.03 * float(bits) / 8 + 2
+        assert len(blob) - HEADER.size < 1.03 * float(bits) / 8 + 2
 
 
 def test_faces_that_are_all_alike_have_components_that_cost_nothing():
     faces = torch.full((8, 3, SIDE, SIDE), 77, dtype=torch.uint8)
     codec = PCA(fit(faces, 8), STEP)
     (blob,) = codec.encode(faces[:1])
-    assert len(blob) <= pca.HEADER.size + 1
+    assert len(blob) <= HEADER.size + 1
     assert torch.equal(codec.decode([blob]), faces[:1])
 
 
@@ -170,9 +173,9 @@ def test_golden_file():
 def forged(blob: bytes, **fields: object) -> bytes:
     """Return the file with other fields of the header, its checksum right."""
     names = ("magic", "version", "step", "mark")
-    values = dict(zip(names, pca.HEADER.unpack_from(blob)[:-1], strict=True)) | fields
-    head = pca.HEADER.pack(*values.values(), 0)[:-2]
-    payload = blob[pca.HEADER.size :]
+    values = dict(zip(names, HEADER.unpack_from(blob)[:-1], strict=True)) | fields
+    head = HEADER.pack(*values.values(), 0)[:-2]
+    payload = blob[HEADER.size :]
     return head + binascii.crc_hqx(payload, binascii.crc_hqx(head, 0xFFFF)).to_bytes(2, "little") + payload
 
 
@@ -220,7 +223,7 @@ def test_a_payload_that_no_encoder_wrote_is_refused_or_drawn(basis, blob):
     for _ in range(30):
         payload = rng.integers(0, 256, 40, dtype=np.uint8).tobytes()
         try:
-            decoded = PCA(basis, STEP).decode([forged(blob[: pca.HEADER.size] + payload)])
+            decoded = PCA(basis, STEP).decode([forged(blob[: HEADER.size] + payload)])
         except CorruptFileError:
             refused += 1
         else:

@@ -150,7 +150,7 @@ def test_scaled_steps_multiply_each_latents_own():
     codec = tiny_codec(generator=told_generator(), quant=ScaledQuantiser(0.25), entropy=Range("prior"))
     (blob,) = codec.encode(smooth_images(1))
     content = container.read(blob)
-    assert (content.step, content.scaled) == (0.25, True)
+    assert (content.step_size, content.scaled) == (0.25, True)
     (z,) = codec.latents([blob])
     symbols = z / (0.25 * STEPS)
     torch.testing.assert_close(symbols, symbols.round())

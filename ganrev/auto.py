@@ -1,30 +1,45 @@
 """GAN reversal without a person in the loop: asked for a size or a quality, it chooses everything else."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ganrev.codec import check_images
+from ganrev.codec import EncodeReport, check_images
+from ganrev.descent import Descent, PictureLoss
 from ganrev.device import Device
 from ganrev.entropy import Range
-from ganrev.fitting import File, Fit
-from ganrev.gan import GanCodec
 from ganrev.generator.base import Generator
+from ganrev.halving import Rung, outranked
+from ganrev.latent_codec import LatentCodec
 from ganrev.losses import MSE, SSIM
 from ganrev.options import is_number, is_whole
-from ganrev.pixels import to_x
-from ganrev.quantise import RateDistortion
-from ganrev.reversal import Reversal, keep_lanes, lane_rng
+from ganrev.rate_control import Candidate, RateBudget, RateController
+from ganrev.reversal import lane_rng
 
-_JUDGES = {"ssim": SSIM, "psnr": MSE}
+_JUDGES: dict[str, type[nn.Module]] = {"ssim": SSIM, "psnr": MSE}
 _LIMITS = {"ssim": (0.0, 1.0), "psnr": (5.0, 60.0)}
-_RUNGS = ((10, 2), (20, 4), (70, 1))  # steps, then one lane in so many stays
 _BETAS = (0.7, 0.9)  # of Adam
 _SMALLEST = 16  # bytes: header, width, and next to nothing
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much automatic mode computes.
+
+    Attributes:
+        num_steps: of the descent.
+        rungs: after so many steps, one lane in so many of those that began goes on, and at least one; after the last
+            step one alone.
+        rate_control: of the search for symbols that follows.
+    """
+
+    num_steps: int = 100
+    rungs: Sequence[tuple[int, int]] = ((10, 2), (30, 8))
+    rate_control: RateBudget = field(default_factory=RateBudget)
 
 
 @dataclass(frozen=True)
@@ -39,7 +54,7 @@ class Choice:
         lr: its learning rate.
         restart: its number among the starts of the picture.
         lmbda: the loss that a byte was allowed to cost.
-        step: times each latent's own.
+        step_size: times each latent's own.
         hit: whether the target was reached.
         target: what was asked for, such as `250 bytes` or `ssim:0.72`.
         exhausted: whether fewer bytes than asked for are all that z can use: finer rounding would show nowhere.
@@ -52,7 +67,7 @@ class Choice:
     lr: float
     restart: int
     lmbda: float
-    step: float
+    step_size: float
     hit: bool
     target: str
     exhausted: bool
@@ -62,8 +77,19 @@ class Choice:
         missed = "" if self.hit else f"; missed {self.target}: {reason}"
         return (
             f"chose loss {self.loss}, learning rate {self.lr:g}, start {self.restart}, "
-            f"{self.lmbda:.2g} of loss a byte, step {self.step:.3g}{missed}"
+            f"{self.lmbda:.2g} of loss a byte, step {self.step_size:.3g}{missed}"
         )
+
+    def columns(self) -> dict[str, object]:
+        """Return what a run's rows keep of it, by the columns `chosen_…` without that prefix."""
+        return {
+            "loss": self.loss,
+            "lr": self.lr,
+            "restart": self.restart,
+            "lmbda": self.lmbda,
+            "step": self.step_size,
+            "hit": self.hit,
+        }
 
 
 def parse_quality(quality: str) -> tuple[str, float]:
@@ -79,12 +105,12 @@ def parse_quality(quality: str) -> tuple[str, float]:
     return measure, value
 
 
-class AutoCodec:
+class AutoCodec(LatentCodec):
     """Compresses a picture to a size, or to a quality, in as few bytes as it can.
 
     Several lanes start for each picture, one for each loss, learning rate and restart; poor ones stop early and the
-    steps go to the promising (successive halving: Jamieson and Talwalkar 2016). Then symbols are searched for under a
-    price of bytes that is moved until the target is hit, a size from below and a quality from above.
+    steps go to the promising (`ganrev.halving`). Then symbols are searched for at a price of bytes that is moved until
+    the target is hit, a size from below and a quality from above.
 
     Args:
         generator: frozen.
@@ -96,13 +122,11 @@ class AutoCodec:
         judge: `ssim` or `psnr`: what a size buys as much of as it can. A quality brings its own.
         device: where and how precisely to compute.
         seed: of the initial latents.
-        on_choice: called with a list of `Choice`, one a picture, after each `encode`.
+        budget: how much to compute.
 
     Raises:
         ValueError: not one of size and quality, or one that no file can have.
     """
-
-    suffix = ".gr"
 
     def __init__(
         self,
@@ -115,7 +139,7 @@ class AutoCodec:
         judge: str = "ssim",
         restarts: int = 1,
         seed: int = 0,
-        on_choice: Callable[[list[Choice]], None] | None = None,
+        budget: Budget = Budget(),
     ) -> None:
         if (target_bytes is None) == (quality is None):
             raise ValueError("give one of target_bytes (codec.target_bytes=250) and quality (codec.quality=ssim:0.72)")
@@ -128,45 +152,55 @@ class AutoCodec:
         if not (losses and lrs and all(is_number(lr) and lr > 0 for lr in lrs)):
             raise ValueError(f"give at least one loss and positive learning rates, got {list(losses)} and {lrs!r}")
         self.target_bytes = None if target_bytes is None else int(target_bytes)
-        self.measure, self.target_quality = (judge, None) if quality is None else parse_quality(quality)
-        self.limit = math.inf  # of the distortion
-        if self.target_quality is not None:
-            ssim = self.measure == "ssim"
-            self.limit = 1 - self.target_quality if ssim else 4 / 10 ** (self.target_quality / 10)
+        self.measure = judge
+        self.target_quality: float | None = None
+        if quality is not None:
+            self.measure, self.target_quality = parse_quality(quality)
+        self.limit = _distortion_limit(self.measure, self.target_quality)
+        super().__init__(generator, _JUDGES[self.measure](), Range("fitted"), True, device, seed)
         self.losses = {name: loss.to(device.torch_device) for name, loss in losses.items()}
         self.lanes = [(name, float(lr), r) for name in losses for lr in lrs for r in range(int(restarts))]
-        self.codec = GanCodec(
-            generator, _JUDGES[self.measure](), RateDistortion(1e-3), Range("fitted"), Reversal(), device, seed
-        )
-        self.device, self.seed, self.on_choice = device, self.codec.seed, on_choice
-        self.generator, self.image_size, self.digest = self.codec.generator, generator.image_size, generator.digest
+        self.budget = budget
 
-    @property
-    def precision(self) -> str:
-        """Name of the dtype of reversal; a part of the run's identity."""
-        return self.device.precision
+    def encode_with_report(self, images: Tensor) -> EncodeReport:
+        """Compress uint8 [N, 3, S, S] RGB to N `.gr` files; the choices tell how."""
+        blobs, choices = self.choose(images)
+        return EncodeReport(blobs, choices=[choice.columns() for choice in choices], remarks=list(map(str, choices)))
 
-    def decode(self, blobs: list[bytes]) -> Tensor:
-        """Draw uint8 [N, 3, S, S] RGB from `.gr` files; raises what `GanCodec.decode` does."""
-        return self.codec.decode(blobs)
-
-    def encode(self, images: Tensor) -> list[bytes]:
-        """Compress uint8 [N, 3, S, S] RGB to N `.gr` files."""
+    def choose(self, images: Tensor) -> tuple[list[bytes], list[Choice]]:
+        """Compress uint8 [N, 3, S, S] RGB to N `.gr` files; returns them and what was chosen for each."""
         check_images(images, self.image_size)
         if not len(images):
-            return []
-        z, kept = self.reverse(images)
-        files = Fit(self.codec, images, z, self.target_bytes, self.limit).run()
-        if self.on_choice:
-            self.on_choice([self._choice(file, self.lanes[lane]) for file, lane in zip(files, kept, strict=True)])
-        return [file.blob for file in files]
+            return [], []
+        z, lanes = self.reverse(images)
+        controller = RateController(
+            self.search, images, z, self.target_bytes, self.limit, self.seed, self.budget.rate_control
+        )
+        candidates = controller.run()
+        choices = [self._choice(one, self.lanes[lane]) for one, lane in zip(candidates, lanes, strict=True)]
+        return [candidate.blob for candidate in candidates], choices
 
-    def _choice(self, file: File, lane: tuple[str, float, int]) -> Choice:
-        quality = 1 - file.distortion if self.measure == "ssim" else 10 * math.log10(4 / file.distortion)
-        sized = self.target_bytes is not None
-        target = f"{self.target_bytes} bytes" if sized else f"{self.measure}:{self.target_quality:g}"
-        exhausted = sized and file.price.lowest and len(file.blob) < self.target_bytes
-        return Choice(len(file.blob), self.measure, quality, *lane, file.lmbda, file.step, file.hit, target, exhausted)
+    def _choice(self, found: Candidate, lane: tuple[str, float, int]) -> Choice:
+        quality = 1 - found.distortion if self.measure == "ssim" else 10 * math.log10(4 / found.distortion)
+        if self.target_bytes is None:
+            target, exhausted = f"{self.measure}:{self.target_quality:g}", False
+        else:
+            target = f"{self.target_bytes} bytes"
+            exhausted = found.search.lowest and len(found.blob) < self.target_bytes
+        loss, lr, restart = lane
+        return Choice(
+            num_bytes=len(found.blob),
+            measure=self.measure,
+            quality=quality,
+            loss=loss,
+            lr=lr,
+            restart=restart,
+            lmbda=found.lmbda,
+            step_size=found.step_size,
+            hit=found.hit,
+            target=target,
+            exhausted=exhausted,
+        )
 
     def reverse(self, images: Tensor) -> tuple[Tensor, list[int]]:
         """Return latents float32 [N, D] of uint8 pictures [N, 3, S, S], and the lane that each came from."""
@@ -175,49 +209,47 @@ class AutoCodec:
 
     def _halve(self, images: Tensor) -> tuple[Tensor, list[int]]:
         """Descend in every lane of a few pictures, dropping the poor after each rung."""
-        targets = to_x(images.to(self.device.torch_device)).contiguous(memory_format=torch.channels_last)
+        num_lanes, num_steps = len(self.lanes), self.budget.num_steps
+        targets = self.renderer.targets(images)
+        rungs = [Rung(steps, max(1, num_lanes // one_in)) for steps, one_in in self.budget.rungs]
+        going = {rung.num_steps: rung.num_lanes for rung in [*rungs, Rung(num_steps, 1)]}
+        picture = torch.arange(len(images)).repeat_interleave(num_lanes).to(targets.device)
+        descent = self._start(images, targets[picture])
+        for step in tqdm(range(num_steps), desc="reversing", unit="step", leave=False, mininterval=0.5):
+            descent.step(0.5 * (1 + math.cos(math.pi * step / num_steps)))
+            stay = going.get(descent.num_done)
+            if stay is not None and stay * len(images) < len(descent.lanes):
+                verdicts = torch.full_like(descent.losses[:, 0], math.inf)
+                verdicts[descent.lanes] = self._judge(descent.z[descent.lanes], targets[picture[descent.lanes]])
+                descent.drop(outranked(verdicts, descent.dropped, num_lanes, stay))
+                descent.keep(~descent.dropped)
+        return descent.z[descent.lanes].cpu(), (descent.lanes % num_lanes).tolist()
+
+    def _start(self, images: Tensor, targets: Tensor) -> Descent:
+        """Return the descent of all lanes of uint8 pictures [N, 3, S, S], given the x that each aims at."""
         starts = [
             self.generator.sample_prior(1, lane_rng(self.seed, image, restart))
             for image in images
             for _, _, restart in self.lanes
         ]
-        start = torch.cat(starts).to(targets.device)
-        picture = torch.arange(len(images)).repeat_interleave(len(self.lanes))
-        lane = torch.arange(len(self.lanes)).repeat(len(images))
-        lrs = torch.tensor([self.lanes[i][1] for i in lane], device=targets.device)[:, None]
-        moved = torch.zeros_like(start).requires_grad_(True)  # in units of each lane's rate: one Adam serves all
-        optimizer = torch.optim.Adam([moved], lr=1.0, betas=_BETAS)
-        total, done = sum(steps for steps, _ in _RUNGS), 0
-        bar = tqdm(total=total, desc="reversing", unit="step", leave=False, mininterval=0.5)
-        for steps, share in _RUNGS:
-            for _ in range(steps):
-                optimizer.param_groups[0]["lr"] = 0.5 * (1 + math.cos(math.pi * done / total))
-                moved.grad = None
-                x = self.codec.fast_generator(start + lrs * moved)
-                self._lane_losses(x, targets[picture], lane).sum().backward()
-                moved.grad.nan_to_num_(0, 0, 0)
-                optimizer.step()
-                done += 1
-            bar.update(steps)
-            kept = self._best(start + lrs * moved.detach(), targets, picture, share)
-            start, lrs, picture, lane = start[kept], lrs[kept], picture[kept], lane[kept]
-            moved, optimizer = keep_lanes(optimizer, moved, kept)
-        bar.close()
-        return (start + lrs * moved.detach()).cpu(), lane.tolist()
-
-    def _lane_losses(self, x: Tensor, targets: Tensor, lane: Tensor) -> Tensor:
-        """Return the loss of each lane's own kind, [L]."""
-        losses = x.new_zeros(len(x))
-        for name, loss in self.losses.items():
-            mine = torch.tensor([self.lanes[i][0] == name for i in lane.tolist()], device=x.device).nonzero().flatten()
-            if len(mine):
-                losses = losses.index_put((mine,), loss(x[mine], targets[mine]))
-        return losses
+        kinds = torch.tensor([list(self.losses).index(name) for name, _, _ in self.lanes]).repeat(len(images))
+        rates = torch.tensor([lr for _, lr, _ in self.lanes], device=targets.device).repeat(len(images))
+        return Descent(
+            torch.cat(starts).to(targets.device),
+            PictureLoss(self.renderer.fast_generator, list(self.losses.values()), targets, kinds),
+            lambda moved: torch.optim.Adam([moved], lr=1.0, betas=_BETAS),
+            self.budget.num_steps,
+            rates=rates,
+        )
 
     @torch.no_grad()
-    def _best(self, z: Tensor, targets: Tensor, picture: Tensor, share: int) -> Tensor:
-        """Return the indices of the lanes that stay: of each picture one in `share`, and at least one."""
-        verdict = self.codec.loss(self.codec.fast_generator(z), targets[picture]).nan_to_num(math.inf).cpu()
-        per_picture = len(z) // len(targets)
-        order = verdict.view(-1, per_picture).argsort(dim=1)[:, : max(1, per_picture // share)]
-        return (order + torch.arange(len(targets))[:, None] * per_picture).flatten()
+    def _judge(self, z: Tensor, targets: Tensor) -> Tensor:
+        """Return the distortion of each lane's picture, infinite where it is none; latents [M, D], x [M, 3, S, S]."""
+        return self.loss(self.renderer.fast_generator(z), targets).float().nan_to_num(math.inf)
+
+
+def _distortion_limit(measure: str, quality: float | None) -> float:
+    """Return the most distortion that a quality allows, in the loss that stands for the measure; infinite for none."""
+    if quality is None:
+        return math.inf
+    return 1 - quality if measure == "ssim" else 4 / 10 ** (quality / 10)

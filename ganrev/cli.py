@@ -107,9 +107,10 @@ def compress(arguments: argparse.Namespace) -> None:
         raise ValueError(f"{arguments.input}: {error}") from error
     codec = make_codec(_target(arguments) + arguments.overrides)
     image = fit(picture, codec.image_size)[None]
-    if isinstance(codec, AutoCodec):
-        codec.on_choice = lambda choices: print(choices[0])
-    (blob,) = codec.encode(image)
+    report = codec.encode_with_report(image)
+    for remark in report.remarks:
+        print(remark)
+    (blob,) = report.blobs
     write_whole(arguments.output, blob)
     scores = distortion(image[0], codec.decode([blob])[0])
     bpp = bits_per_pixel(len(blob), codec.image_size, codec.image_size)

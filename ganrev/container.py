@@ -17,6 +17,7 @@ import math
 import struct
 from dataclasses import dataclass
 
+from ganrev import frame
 from ganrev.frame import CorruptFileError, Frame, NotAContainerError, WrongGeneratorError
 
 _EQUAL, _SCALED = 1, 2  # versions: one step for all latents, or one for each
@@ -52,15 +53,8 @@ class Container:
 
 
 def fingerprint(digest: str) -> bytes:
-    """Return the three bytes that name weights of this SHA-256 (hexadecimal).
-
-    Raises:
-        ValueError: that is no digest, so that the decoder could not be told apart from any other.
-    """
-    mark = bytes.fromhex(digest)[:FINGERPRINT_BYTES]
-    if len(mark) < FINGERPRINT_BYTES:
-        raise ValueError(f"a generator must have the SHA-256 of its weights as its digest, got {digest!r}")
-    return mark
+    """Return the three bytes that name weights of this SHA-256 (hexadecimal); ValueError where that is no digest."""
+    return frame.fingerprint(digest, FINGERPRINT_BYTES)
 
 
 def write(content: Container) -> bytes:

@@ -8,6 +8,7 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ import zstandard
 
 from ganrev import rangecoder
 from ganrev.frame import NotAContainerError
+
+RangeModel = Literal["flat", "adaptive", "prior", "fitted"]
 
 
 class Entropy(Protocol):
@@ -210,9 +213,9 @@ class Range(Entropy):
     """
 
     takes_floats = False
-    CODES: ClassVar[dict[str, int]] = {"flat": 2, "adaptive": 3, "prior": 4, "fitted": 8}
+    CODES: ClassVar[dict[RangeModel, int]] = {"flat": 2, "adaptive": 3, "prior": 4, "fitted": 8}
 
-    def __init__(self, model: Literal["flat", "adaptive", "prior", "fitted"] = "adaptive") -> None:
+    def __init__(self, model: RangeModel = "adaptive") -> None:
         if model not in self.CODES:
             raise ValueError(f"entropy.model must be one of {', '.join(self.CODES)}, got {model!r}")
         self.model, self.code = model, self.CODES[model]
@@ -243,7 +246,7 @@ class Range(Entropy):
 
 _BY_CODE: dict[int, Callable[[], Entropy]] = {
     **{back_end.code: back_end for back_end in (Store, Bzip2, Zlib, Lzma, Zstd)},
-    **{code: lambda model=model: Range(model) for model, code in Range.CODES.items()},
+    **{code: partial(Range, model) for model, code in Range.CODES.items()},
 }
 
 

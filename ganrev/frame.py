@@ -81,6 +81,18 @@ class Frame:
         return tuple(fields), payload
 
 
+def fingerprint(digest: str, num_bytes: int) -> bytes:
+    """Return the first bytes of the SHA-256 (hexadecimal) of what a decoder has learned: a file names it by them.
+
+    Raises:
+        ValueError: that is no digest, so that the decoder could not be told apart from any other.
+    """
+    mark = bytes.fromhex(digest)[:num_bytes]
+    if len(mark) < num_bytes:
+        raise ValueError(f"a generator must have the SHA-256 of its weights as its digest, got {digest!r}")
+    return mark
+
+
 def _checksum(head: bytes, payload: bytes) -> int:
     """Return the CRC-16 (CCITT) of a file from all but the two bytes that hold it."""
     return binascii.crc_hqx(payload, binascii.crc_hqx(head, 0xFFFF))

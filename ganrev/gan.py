@@ -1,27 +1,22 @@
 """GAN reversal as a codec."""
 
-import copy
-from collections.abc import Callable
+import dataclasses
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ganrev import container, entropy, ratedistortion
-from ganrev.codec import check_blobs, check_images
+from ganrev.codec import CodecIdentity, EncodeReport, check_images
 from ganrev.device import Device
-from ganrev.frame import CorruptFileError
+from ganrev.entropy import Entropy
 from ganrev.generator.base import Generator
-from ganrev.options import is_number, is_whole
-from ganrev.pixels import to_images, to_x
-from ganrev.quantise import SYMBOL_LIMIT, Quantiser, dequantise, quantise
-from ganrev.rangecoder import scale_codes
-from ganrev.ratedistortion import Effort
-from ganrev.reversal import Reversal, Reversed, lane_rng, reverse
-from ganrev.trace import Recorder, Trace, make_trace
+from ganrev.latent_codec import LatentCodec
+from ganrev.options import is_number
+from ganrev.quantise import Quantiser, dequantise, quantise
+from ganrev.reversal import Reversal, ReversalResult, lane_rng, reverse
+from ganrev.trace import Recorder, make_trace
 
 
-class GanCodec:
+class GanCodec(LatentCodec):
     """Compresses a picture to the quantised latent that redraws it.
 
     Args:
@@ -34,116 +29,71 @@ class GanCodec:
         seed: of the initial latents.
         latent_scale: factor on z before rounding; None for the generator's own `unseen_scale`, 1 for pictures
             that the generator drew itself.
-        on_trace: called with a `Trace` after each `encode`.
+
+    Attributes:
+        step_size: between symbols, as the files store it; 0 for float32 latents.
 
     Raises:
         ValueError: a seed, scale or step that cannot be used, a loss that cannot take the generator's size, or a
             generator without the digest of its weights.
     """
 
-    suffix = ".gr"
-
     def __init__(
         self,
         generator: Generator,
         loss: nn.Module,
         quant: Quantiser,
-        entropy: entropy.Entropy,
+        entropy: Entropy,
         reversal: Reversal,
         device: Device,
         seed: int = 0,
         latent_scale: float | None = None,
-        on_trace: Callable[[Trace], None] | None = None,
     ) -> None:
         scale = generator.unseen_scale if latent_scale is None else latent_scale
         if not (is_number(scale) and scale > 0):
             raise ValueError(f"latent_scale must be a positive number or null, got {scale!r}")
-        if not is_whole(seed):
-            raise ValueError(f"seed must be a whole number, got {seed!r}")
-        self.device, self.seed, self.on_trace = device, int(seed), on_trace
-        self.entropy, self.reversal = entropy, reversal
-        self.curvature = getattr(loss, "curvature", 1.0)
-        self.step, self.scaled = quant.step_in_z(scale, self.curvature), quant.scaled
-        self.effort, self.lmbda = quant.effort, quant.lmbda
-        self._check_step(generator)
-        self.generator = generator.freeze().to(device.torch_device)
-        fast = copy.deepcopy(self.generator)
-        self.fast_generator = fast.to(device.dtype, memory_format=torch.channels_last)
-        self.loss = loss.to(device.torch_device)
-        self.image_size = generator.image_size
-        self.digest = generator.digest
-        self._mark = container.fingerprint(self.digest)
-        blank = torch.zeros(1, 3, self.image_size, self.image_size, device=device.torch_device)
-        self.loss(blank, blank)  # a loss that cannot take this size says so now, not after the descent
+        super().__init__(generator, loss, entropy, quant.scaled, device, seed)
+        self.reversal, self.effort, self.lmbda = reversal, quant.effort, quant.lmbda
+        self.step_size = quant.stored_step_size(scale, self.search.curvature)
+        self.coder.check(self.step_size, prices=self.effort is not None)
         if reversal.init == "linear":
-            self.fast_generator.propose(blank)  # likewise
+            self.renderer.fast_generator.invert_linear_map(self._blank())  # one without says so now
 
-    def _check_step(self, generator: Generator) -> None:
-        """Raise ValueError for a step that the entropy back end or the symbols' 16 bits cannot carry."""
-        if self.step == 0:
-            if not self.entropy.takes_floats:
-                raise ValueError("entropy=range codes integer symbols; quant=none needs another, such as entropy=bz2")
-            return
-        if self.effort:
-            self.entropy.codes(np.zeros(1, np.int32), np.zeros(1, np.int64))
-        reach = generator.latent_steps * self.step if self.scaled else torch.tensor([self.step])
-        narrow = float(reach.min())
-        if narrow * SYMBOL_LIMIT < 8 * generator.prior_std:
-            factor = 8 * generator.prior_std / (SYMBOL_LIMIT * narrow)
-            raise ValueError(
-                f"the step is {narrow:.3g} in units of z, and symbols of 16 bits would not reach the latents; "
-                f"make quant.step at least {factor:.2g} times as large, or take quant=none"
-            )
+    def identity(self) -> CodecIdentity:
+        """Return what can change its results beside its configuration; the scale may come from the generator's card."""
+        return dataclasses.replace(super().identity(), step=self.step_size)
 
-    @property
-    def precision(self) -> str:
-        """Name of the dtype of reversal; a part of the run's identity."""
-        return self.device.precision
-
-    def encode(self, images: Tensor) -> list[bytes]:
-        """Compress uint8 [N, 3, S, S] RGB, S the generator's size, to N `.gr` files."""
+    def encode_with_report(self, images: Tensor) -> EncodeReport:
+        """Compress uint8 [N, 3, S, S] RGB, S the generator's size, to N `.gr` files; the trace tells of the descent."""
         check_images(images, self.image_size)
         if not len(images):
-            return []
+            return EncodeReport([])
+        # Reverse all lanes, the restarts of a picture side by side.
         restarts = self.reversal.restarts
         lane_images = images.repeat_interleave(restarts, dim=0)
         rngs = [lane_rng(self.seed, image, i % restarts) for i, image in enumerate(lane_images)]
         found, recorders = self._reverse(lane_images, rngs)
-        lanes = (~found.lost).nonzero().flatten()  # as many of each picture
+        # Round those that went on to the end, as many of each picture, and keep the best.
+        lanes = (~found.dropped).nonzero().flatten()
         symbols, costs = self._symbols(found.z[lanes].cpu(), lane_images[lanes], [rngs[lane] for lane in lanes])
         best = costs.view(len(images), -1).argmin(dim=1) + torch.arange(0, len(lanes), len(lanes) // len(images))
-        if self.on_trace:
-            self.on_trace(make_trace(found, recorders, lanes[best] % restarts, restarts))
-        return [self.write(row, self.step) for row in symbols[best].numpy()]
+        blobs = [self.coder.write(row, self.step_size) for row in symbols[best].numpy()]
+        return EncodeReport(blobs, make_trace(found, recorders, lanes[best] % restarts, restarts).arrays())
 
     def recode(self, z: Tensor, images: Tensor) -> list[bytes]:
         """Quantise and code latents [N, D] that were found before for uint8 pictures [N, 3, S, S]: N `.gr` files."""
         symbols, _ = self._symbols(z, images, [lane_rng(self.seed, image, 0) for image in images])
-        return [self.write(row, self.step) for row in symbols.numpy()]
+        return [self.coder.write(row, self.step_size) for row in symbols.numpy()]
 
-    def latents(self, blobs: list[bytes]) -> Tensor:
-        """Return the dequantised latents of `.gr` files, float32 [N, D]; raises what `decode` does."""
-        check_blobs(blobs)
-        return torch.stack([self._latent(container.read(blob)) for blob in blobs])
+    def _reverse(self, images: Tensor, rngs: list[torch.Generator]) -> tuple[ReversalResult, list[Recorder]]:
+        """Reverse all lanes in parts that fit the device; returns the recorder of each part, too."""
 
-    def decode(self, blobs: list[bytes]) -> Tensor:
-        """Draw uint8 [N, 3, S, S] RGB from `.gr` files.
-
-        Raises:
-            ganrev.frame.ContainerError: a file is corrupt, foreign, or made with other weights.
-            ValueError: there is no file.
-        """
-        return self._draw(self.latents(blobs))
-
-    def _reverse(self, images: Tensor, rngs: list[torch.Generator]) -> tuple[Reversed, list[Recorder]]:
-        """Reverse all lanes, the restarts of a picture side by side; returns a recorder a part, too."""
-
-        def reverse_part(lanes: list[int]) -> tuple[Reversed, Recorder]:
+        def reverse_part(lanes: list[int]) -> tuple[ReversalResult, Recorder]:
             recorder = Recorder(self.reversal.steps)
             found = reverse(
-                self.fast_generator,
+                self.renderer.fast_generator,
                 self.loss,
-                self._targets(images[lanes]),
+                self.renderer.targets(images[lanes]),
                 [rngs[lane] for lane in lanes],
                 self.reversal,
                 recorder,
@@ -152,115 +102,24 @@ class GanCodec:
             return found, recorder
 
         parts, recorders = zip(*self.device.in_parts(reverse_part, len(images), self.reversal.restarts), strict=True)
-        return Reversed(*(torch.cat([getattr(p, field) for p in parts]) for field in vars(parts[0]))), list(recorders)
-
-    def _targets(self, images: Tensor) -> Tensor:
-        return to_x(images.to(self.device.torch_device)).contiguous(memory_format=torch.channels_last)
+        return ReversalResult.join(parts), list(recorders)
 
     def _symbols(self, z: Tensor, images: Tensor, rngs: list[torch.Generator]) -> tuple[Tensor, Tensor]:
         """Return the symbols of each lane, int32 [L, D], and what chooses among restarts, float32 [L].
 
         Symbols that were searched for stand beside plainly rounded ones, and the better are kept.
         """
-        in_z = self.steps_in_z(self.step, self.scaled)
+        in_z = self.coder.step_sizes(self.step_size)
         plain = quantise(z, in_z)
         if self.effort is None:
             alone = self.reversal.restarts == 1 or self.reversal.halving  # nothing to choose from
-            return plain, torch.zeros(len(z)) if alone else self.distortions(dequantise(plain, in_z), images)
-        steps, prices = torch.full((len(z),), self.step), torch.full((len(z),), self.lmbda)
-        pair = (plain, self.weigh(z, images, rngs, steps, prices, self.effort))
-        costs = [self.distortions(dequantise(s, in_z), images) + prices * self.num_bytes(s, steps) for s in pair]
-        return torch.where((costs[1] <= costs[0])[:, None], pair[1], plain), torch.minimum(*costs)
-
-    def weigh(
-        self, z: Tensor, images: Tensor, rngs: list[torch.Generator], steps: Tensor, lmbda: Tensor, effort: Effort
-    ) -> Tensor:
-        """Search for symbols of low D + lambda R from latents that were found before; all tensors on the CPU.
-
-        Args:
-            z: float32 [L, D].
-            images: uint8 [L, 3, S, S].
-            rngs: one random stream a lane.
-            steps: float32 [L], each lane's step as its file will store it.
-            lmbda: float32 [L], the loss that a byte may cost.
-            effort: how long to search.
-
-        Returns:
-            int32 [L, D].
-        """
-        device = self.device.torch_device
-
-        def search_part(lanes: list[int]) -> Tensor:
-            problem = ratedistortion.Problem(
-                self.fast_generator,
-                self.loss,
-                self._targets(images[lanes]),
-                self.steps_in_z(steps[lanes]).to(device),
-                lmbda[lanes].to(device),
-                lambda symbols: self._codes(symbols, steps[lanes]),
-            )
-            streams = [rngs[lane] for lane in lanes]
-            return ratedistortion.search(problem, z[lanes].to(device), effort, streams).cpu()
-
-        return torch.cat(self.device.in_parts(search_part, len(images)))
-
-    def num_bytes(self, symbols: Tensor, steps: Tensor) -> Tensor:
-        """Return the ideal size of each lane's payload, float32 [L], in bytes, from symbols [L, D] and steps [L]."""
-        rates = ratedistortion.Rates(self._codes(symbols, steps), int(symbols.abs().max()), symbols.device)
-        return rates.num_bytes(symbols)
-
-    def _codes(self, symbols: Tensor, steps: Tensor) -> np.ndarray:
-        """Return the scale code under which each symbol of int32 [L, D] would be coded, int64 [L, D]."""
-        pairs = zip(symbols.cpu().numpy(), steps.tolist(), strict=True)
-        return np.stack([self.entropy.codes(row, self._scales(step, True)) for row, step in pairs])
-
-    @torch.no_grad()
-    def distortions(self, z: Tensor, images: Tensor) -> Tensor:
-        """Return the loss of each picture that the decoder will draw from latents [L, D], float32 [L] on the CPU.
-
-        It is infinite where the picture is none.
-        """
-        pairs = zip(to_x(self._draw(z)).split(16), to_x(images).split(16), strict=True)
-        losses = [self.loss(*(x.to(self.device.torch_device) for x in pair)) for pair in pairs]
-        return torch.cat(losses).nan_to_num(float("inf")).cpu()
-
-    @torch.no_grad()
-    def _draw(self, z: Tensor) -> Tensor:
-        """Draw uint8 pictures on the CPU from latents [N, D], in float32."""
-        parts = [to_images(self.generator(part.to(self.device.torch_device))).cpu() for part in z.split(16)]
-        return torch.cat(parts)
-
-    def steps_in_z(self, step: float | Tensor, scaled: bool = True) -> float | Tensor:
-        """Return what a symbol of each latent is worth in units of z, from the step that a file stores.
-
-        Args:
-            step: of a file, or of each lane [L].
-            scaled: whether it multiplies each latent's own.
-
-        Returns:
-            float32 [D], or [L, D] for lanes; the step itself where it is that of all latents.
-        """
-        return torch.as_tensor(step)[..., None] * self.generator.latent_steps if scaled else step
-
-    def _scales(self, step: float, scaled: bool) -> np.ndarray:
-        """Return how widely each symbol spreads, as the range coder's scale codes, int64 [D]."""
-        deviations = self.generator.latent_deviations.numpy()
-        return scale_codes(
-            deviations, np.broadcast_to(np.float32(self.steps_in_z(step or 1, scaled)), deviations.shape)
+            return plain, torch.zeros(len(z)) if alone else self.search.distortions(dequantise(plain, in_z), images)
+        step_sizes, lmbda = torch.full((len(z),), self.step_size), torch.full((len(z),), self.lmbda)
+        searched = self.search.search_symbols(z, images, rngs, step_sizes, lmbda, self.effort)
+        plain_cost, searched_cost = (
+            self.search.distortions(dequantise(symbols, in_z), images)
+            + lmbda * self.coder.num_bytes(symbols, step_sizes)
+            for symbols in (plain, searched)
         )
-
-    def write(self, symbols: np.ndarray, step: float) -> bytes:
-        """Return the `.gr` file of int32 symbols [D] (float32 latents where step is 0)."""
-        payload = self.entropy.encode(symbols, self._scales(step, self.scaled))
-        return container.write(container.Container(self.entropy.code, step, self._mark, payload, self.scaled))
-
-    def _latent(self, content: container.Container) -> Tensor:
-        container.check_generator(content, self.digest)
-        back_end = entropy.by_code(content.entropy_code)
-        try:
-            symbols = back_end.decode(content.payload, self._scales(content.step_size, content.scaled))
-        except ValueError as error:
-            raise CorruptFileError(str(error)) from error
-        if (symbols.dtype == np.float32) != (content.step_size == 0):
-            raise CorruptFileError("the .gr file's step and its symbols contradict each other")
-        return dequantise(torch.from_numpy(symbols), self.steps_in_z(content.step_size, content.scaled))
+        better = (searched_cost <= plain_cost)[:, None]
+        return torch.where(better, searched, plain), torch.minimum(plain_cost, searched_cost)

@@ -4,7 +4,7 @@ Every loss takes `x` and `target`, float tensors [N, 3, H, W] in [-1, 1], and re
 pixels and channels of each image. Reversal sums over the lanes, so that neighbours never touch each other.
 
 `curvature` is the loss's second derivative relative to SSIM's, where all latents are nudged by a twentieth of their
-steps (`Generator.latent_steps`): from it `quant=rd` knows how coarsely to round.
+steps (`Generator.latent_step_sizes`): from it `quant=rd` knows how coarsely to round.
 """
 
 from collections.abc import Mapping
@@ -93,6 +93,8 @@ class SSIM(nn.Module):
 
     curvature = 1.0
 
+    window: Tensor
+
     def __init__(self, window_size: int = 11, sigma: float = 1.5) -> None:
         super().__init__()
         self.register_buffer("window", gaussian_window(window_size, sigma))
@@ -110,6 +112,8 @@ class MSSSIM(nn.Module):
 
     curvature = 0.25
     WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363)
+
+    window: Tensor
 
     def __init__(self, window_size: int = 11, sigma: float = 1.5) -> None:
         super().__init__()

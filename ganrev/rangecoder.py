@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Context, Decimal, localcontext
 from functools import cache, lru_cache, partial
+from typing import TypeAlias
 
 import constriction
 import numpy as np
@@ -18,7 +19,7 @@ CODES_PER_OCTAVE = 8
 LOWEST, HIGHEST = -32, 64  # deviations of 1/16 to 256 symbols
 _TAIL = 9  # a table ends this many deviations out; what lies beyond is coded by length and bits
 
-Model = constriction.stream.model.Categorical
+Model: TypeAlias = constriction.stream.model.Categorical
 Decode = Callable[[constriction.stream.queue.RangeDecoder], np.ndarray]
 
 

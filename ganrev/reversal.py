@@ -1,43 +1,24 @@
-"""Reverse a generator: find the latents that redraw given pictures, by gradient descent.
-
-A lane is one attempt: one picture, one restart. Lanes share a batch for speed, and what one of them finds depends on
-no other, but that restarts of a picture may be told to leave when they fall behind.
-"""
+"""Reverse a generator: find the latents that redraw given pictures, by gradient descent."""
 
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ganrev.descent import Descent, PictureLoss
 from ganrev.generator.base import Generator
+from ganrev.halving import Rung, num_lanes_after, outranked
 from ganrev.options import is_number, is_whole
 
 Progress = Callable[[int, Tensor], None]
 
 _WINDOW = 25  # steps over which losses are averaged, to tell whether a lane still falls
-_RUNGS = ((0.1, 0.5), (0.3, 0.0))  # share of the steps, and of a picture's restarts that stay: at least one
-
-
-@dataclass(frozen=True)
-class Reversed:
-    """What reversal found.
-
-    Attributes:
-        z: float32 [L, D], one latent vector a lane.
-        losses: float32 [L, steps], the loss before each step; NaN once the lane has left.
-        diverged: bool [L], lanes whose loss is no longer finite or has risen above where it began.
-        lost: bool [L], restarts that left for better ones of their picture.
-    """
-
-    z: Tensor
-    losses: Tensor
-    diverged: Tensor
-    lost: Tensor
+_HALVING = ((0.1, 0.5), (0.3, 0.0))  # after this share of the steps, this share of a picture's restarts goes on
 
 
 class Reversal:
@@ -50,14 +31,14 @@ class Reversal:
         momentum: of SGD.
         betas: of Adam, how slowly its two averages forget. Few steps need a short memory: 100 at (0.7, 0.9) redraw a
             face as well as 300 at Adam's usual (0.9, 0.999).
-        scaled: whether each latent moves in proportion to its `Generator.latent_steps`, so that one which shows
+        scaled: whether each latent moves in proportion to its `Generator.latent_step_sizes`, so that one which shows
             little moves further. For `init=linear`: a draw from the prior is too far away in those that show much.
         schedule: `constant`, or `cosine` down to zero.
         init: where a picture's first lane starts: `prior`, a draw from it, or `linear`, where the inverse of the
-            generator's linear map points (`Generator.propose`). Other restarts draw from the prior.
-        restarts: attempts a picture; the codec keeps the best.
+            generator's linear map points (`Generator.invert_linear_map`). Other restarts draw from the prior.
+        restarts: attempts per picture; the codec keeps the best.
         halving: whether restarts leave that fall behind: half of them after a tenth of the steps, all but the best
-            after three tenths (successive halving: Jamieson and Talwalkar 2016).
+            after three tenths (`ganrev.halving`).
         plateau: a lane leaves once its loss, over 25 steps, has fallen by less than this share; None to take every
             step. For a constant rate: cosine's last steps pay because they are small.
         clip: keep z in [-1, 1], where a uniform prior put it (a normal prior has no bounds, and nothing is
@@ -87,9 +68,9 @@ class Reversal:
         _one_of("schedule", schedule, ("constant", "cosine"))
         _one_of("clip", clip, ("none", "hard", "stochastic"))
         _one_of("init", init, ("prior", "linear"))
-        for name, value in (("halving", halving), ("scaled", scaled)):
-            if not isinstance(value, bool):
-                raise ValueError(f"reversal.{name} must be true or false, got {value!r}")
+        for name, switch in (("halving", halving), ("scaled", scaled)):
+            if not isinstance(switch, bool):
+                raise ValueError(f"reversal.{name} must be true or false, got {switch!r}")
         if plateau is not None and not (is_number(plateau) and 0 < plateau < 1):
             raise ValueError(f"reversal.plateau must lie between 0 and 1, or be null, got {plateau!r}")
         if plateau is not None and schedule != "constant":
@@ -107,7 +88,7 @@ class Reversal:
             isinstance(betas, Sequence) and len(betas) == 2 and all(is_number(beta) and 0 <= beta < 1 for beta in betas)
         ):
             raise ValueError(f"reversal.betas must be two numbers in [0, 1), such as [0.9, 0.999], got {betas!r}")
-        self.optimizer, self.lr, self.momentum, self.betas = optimizer, lr, momentum, tuple(betas)
+        self.optimizer, self.lr, self.momentum, self.betas = optimizer, lr, momentum, (betas[0], betas[1])
         self.scaled, self.steps, self.schedule = scaled, int(steps), schedule
         self.init, self.restarts, self.clip = init, int(restarts), clip
         self.halving, self.plateau = halving, plateau
@@ -120,8 +101,8 @@ class Reversal:
 
     def strides(self, generator: Generator) -> Tensor:
         """Return how far each latent goes in units of the optimiser's step, float32 [D], with geometric mean 1."""
-        steps = generator.latent_steps if self.scaled else torch.ones(generator.latent_dim)
-        return steps / steps.log().mean().exp()
+        sizes = generator.latent_step_sizes if self.scaled else torch.ones(generator.latent_dim)
+        return sizes / sizes.log().mean().exp()
 
     def lr_at(self, step: int) -> float:
         """Return the learning rate of one step."""
@@ -129,20 +110,43 @@ class Reversal:
             return self.lr
         return self.lr * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
-    def restarts_after(self, step: int) -> int:
-        """Return how many restarts of each picture go on after a step."""
-        parts = [part for share, part in _RUNGS if self.halving and step >= round(share * self.steps)]
-        return max(1, math.ceil(min(parts, default=1.0) * self.restarts))
-
-    def judges_at(self, step: int) -> bool:
-        """Return whether lanes may leave after a step."""
-        fewer = self.restarts_after(step) < (self.restarts if step == 0 else self.restarts_after(step - 1))
-        return fewer or (self.plateau is not None and (step + 1) % _WINDOW == 0)
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """When restarts leave that have fallen behind, and how many of each picture stay."""
+        shares = _HALVING if self.halving else ()
+        return tuple(
+            Rung(round(share * self.steps) + 1, max(1, math.ceil(part * self.restarts))) for share, part in shares
+        )
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"reversal.{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+# ---- the descent itself
+
+
+@dataclass(frozen=True)
+class ReversalResult:
+    """What reversal found.
+
+    Attributes:
+        z: float32 [L, D], one latent vector a lane.
+        losses: float32 [L, num_steps], the loss before each step; NaN once the lane has left.
+        diverged: bool [L], lanes whose loss is no longer finite or has risen above where it began.
+        dropped: bool [L], restarts that left for better ones of their picture.
+    """
+
+    z: Tensor
+    losses: Tensor
+    diverged: Tensor
+    dropped: Tensor
+
+    @classmethod
+    def join(cls, parts: Sequence["ReversalResult"]) -> "ReversalResult":
+        """Put what was found in parts of the lanes one behind the other."""
+        return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
 def lane_rng(seed: int, image: Tensor, restart: int) -> torch.Generator:
@@ -155,7 +159,7 @@ def lane_rng(seed: int, image: Tensor, restart: int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest.digest()[:8], "little") >> 1)
 
 
-def clip_latents(z: Tensor, clip: str, rngs: list[torch.Generator]) -> None:
+def clip_latents(z: Tensor, clip: str, rngs: Sequence[torch.Generator]) -> None:
     """Bring the latents of each lane back into [-1, 1], in place.
 
     Args:
@@ -174,41 +178,23 @@ def clip_latents(z: Tensor, clip: str, rngs: list[torch.Generator]) -> None:
             z[lane] = torch.where(outside[lane], fresh, z[lane])
 
 
-def first_latents(generator: Generator, targets: Tensor, rngs: list[torch.Generator], settings: Reversal) -> Tensor:
+def first_latents(generator: Generator, targets: Tensor, rngs: Sequence[torch.Generator], settings: Reversal) -> Tensor:
     """Return where each lane starts, float32 [L, D] on the targets' device; arguments as of `reverse`."""
     start = torch.cat([generator.sample_prior(1, rng) for rng in rngs]).to(targets.device)
     if settings.init == "linear":
-        start[:: settings.restarts] = generator.propose(targets[:: settings.restarts])
+        start[:: settings.restarts] = generator.invert_linear_map(targets[:: settings.restarts])
     return start
-
-
-def keep_lanes(optimizer: torch.optim.Optimizer, z: Tensor, kept: Tensor) -> tuple[Tensor, torch.optim.Optimizer]:
-    """Return some of the lanes, and an optimiser that remembers them alone.
-
-    Args:
-        optimizer: over z, and nothing else.
-        z: [L, D].
-        kept: their indices, int64.
-    """
-    fewer = z.detach()[kept].requires_grad_(True)
-    options = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
-    successor = type(optimizer)([fewer], **options)
-    successor.state[fewer] = {
-        key: value[kept] if isinstance(value, Tensor) and value.ndim else value
-        for key, value in optimizer.state[z].items()
-    }
-    return fewer, successor
 
 
 def reverse(
     generator: Generator,
     loss: nn.Module,
     targets: Tensor,
-    rngs: list[torch.Generator],
+    rngs: Sequence[torch.Generator],
     settings: Reversal,
     on_step: Progress | None = None,
     label: str = "reversing",
-) -> Reversed:
+) -> ReversalResult:
     """Find a latent for each lane.
 
     Args:
@@ -225,86 +211,49 @@ def reverse(
 
     Source: paper, section 3 ("Models and methods").
     """
-    found = first_latents(generator, targets, rngs, settings)
-    z = found.clone().requires_grad_(True)
-    optimizer = settings.make_optimizer(z)
-    strides = settings.strides(generator).to(z.device)
-    losses = torch.full((len(z), settings.steps), math.nan, device=z.device)
-    alive = torch.ones(len(z), dtype=torch.bool, device=z.device)
-    lost = torch.zeros_like(alive)
-    lanes = torch.arange(len(z), device=z.device)  # that have not left
+    clips = settings.clip != "none" and generator.prior == "uniform"
+    descent = Descent(
+        first_latents(generator, targets, rngs, settings),
+        PictureLoss(generator, [loss], targets),
+        settings.make_optimizer,
+        settings.steps,
+        strides=settings.strides(generator).to(targets.device) if settings.scaled else None,
+        confine=(lambda z, lanes: clip_latents(z, settings.clip, [rngs[i] for i in lanes.tolist()])) if clips else None,
+    )
     bar = tqdm(range(settings.steps), desc=label, unit="step", leave=False, mininterval=0.5)
     for step in bar:
         if on_step:
-            on_step(step, found)
-        if not len(lanes):
+            on_step(step, descent.z)
+        if not len(descent.lanes):
             continue
-        optimizer.param_groups[0]["lr"] = settings.lr_at(step)
-        streams = [] if settings.clip == "none" else [rngs[lane] for lane in lanes.tolist()]
-        losses[lanes, step], fit = _advance(
-            generator, loss, targets, z, optimizer, alive[lanes], settings, strides, streams
-        )
-        alive[lanes], found[lanes] = fit, z.detach()
+        descent.step(settings.lr_at(step))
         if step % 10 == 0:
-            bar.set_postfix(loss=f"{losses[lanes, step].nanmean():.4f}", lanes=len(lanes))
-        if settings.judges_at(step):
-            lost |= _behind(settings, step, losses, lost)
-            stays = (alive & ~lost & ~_level(settings, step, losses))[lanes]
-            z, optimizer = keep_lanes(optimizer, z, stays.nonzero().flatten())
-            lanes, targets = lanes[stays], targets[stays]
+            bar.set_postfix(loss=f"{descent.losses[descent.lanes, step].nanmean():.4f}", lanes=len(descent.lanes))
+        if _judges(settings, descent.num_done):
+            _let_go(descent, settings)
     if on_step:
-        on_step(settings.steps, found)
-    diverged = ~alive | ~(_last(losses) <= losses[:, 0])
-    return Reversed(found, losses.cpu(), diverged.cpu(), lost.cpu())
+        on_step(settings.steps, descent.z)
+    diverged = ~descent.alive | ~(descent.last_losses() <= descent.losses[:, 0])
+    return ReversalResult(descent.z, descent.losses.cpu(), diverged.cpu(), descent.dropped.cpu())
 
 
-def _advance(
-    generator: Generator,
-    loss: nn.Module,
-    targets: Tensor,
-    z: Tensor,
-    optimizer: torch.optim.Optimizer,
-    alive: Tensor,
-    settings: Reversal,
-    strides: Tensor,
-    rngs: list[torch.Generator],
-) -> tuple[Tensor, Tensor]:
-    """Take one step in place; return the losses before it, [L], and which lanes are alive after it, bool [L]."""
-    z.grad = None
-    losses = loss(generator(z), targets)
-    losses.sum().backward()
-    with torch.no_grad():
-        alive = alive & losses.isfinite() & z.grad.isfinite().all(dim=1)
-        z.grad.masked_fill_(~alive[:, None], 0)
-        before = z.clone()
-        optimizer.step()
-        if settings.scaled:
-            z.sub_(before).mul_(strides).add_(before)
-        if generator.prior == "uniform":
-            clip_latents(z, settings.clip, rngs)
-        alive &= z.isfinite().all(dim=1)
-        z.copy_(torch.where(alive[:, None], z, before))
-    return losses.detach().float(), alive
+def _judges(settings: Reversal, num_done: int) -> bool:
+    """Tell whether lanes may leave after so many steps."""
+    before, after = (num_lanes_after(settings.rungs, n, settings.restarts) for n in (num_done - 1, num_done))
+    return after < before or (settings.plateau is not None and num_done % _WINDOW == 0)
 
 
-def _last(losses: Tensor) -> Tensor:
-    """Return the last loss that each lane [L, steps] had, infinite where that was no number."""
-    steps = torch.arange(losses.shape[1], device=losses.device)
-    had = torch.where(losses.isnan(), -1, steps).amax(dim=1)
-    return losses.gather(1, had.clamp(min=0)[:, None])[:, 0].nan_to_num(math.inf)
+def _let_go(descent: Descent, settings: Reversal) -> None:
+    """Let lanes leave that are outranked by others of their picture, that have diverged, or that have levelled off."""
+    num_staying = num_lanes_after(settings.rungs, descent.num_done, settings.restarts)
+    descent.drop(outranked(descent.last_losses(), descent.dropped, settings.restarts, num_staying))
+    level = _has_plateaued(descent.losses, descent.num_done, settings.plateau)
+    descent.keep(descent.alive & ~descent.dropped & ~level)
 
 
-def _behind(settings: Reversal, step: int, losses: Tensor, lost: Tensor) -> Tensor:
-    """Return which lanes [L] are to leave for better restarts of their picture, or have; losses [L, steps]."""
-    last = _last(losses).masked_fill(lost, math.nan)  # sorted behind all that goes on, whatever became of that
-    rank = last.view(-1, settings.restarts).argsort(dim=1, stable=True).argsort(dim=1)
-    return (rank >= settings.restarts_after(step)).flatten()
-
-
-def _level(settings: Reversal, step: int, losses: Tensor) -> Tensor:
-    """Return which lanes have all but ceased to fall, bool [L]; losses [L, steps]."""
-    done = step + 1
-    if settings.plateau is None or done % _WINDOW or done < 2 * _WINDOW:
+def _has_plateaued(losses: Tensor, num_done: int, plateau: float | None) -> Tensor:
+    """Return which lanes have all but ceased to fall, bool [L]; losses [L, num_steps]."""
+    if plateau is None or num_done % _WINDOW or num_done < 2 * _WINDOW:
         return torch.zeros(len(losses), dtype=torch.bool, device=losses.device)
-    then, now = losses[:, done - 2 * _WINDOW : done].view(len(losses), 2, _WINDOW).mean(dim=2).unbind(1)
-    return now > (1 - settings.plateau) * then
+    then, now = losses[:, num_done - 2 * _WINDOW : num_done].view(len(losses), 2, _WINDOW).mean(dim=2).unbind(1)
+    return now > (1 - plateau) * then

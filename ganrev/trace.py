@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganrev.reversal import Reversed
+from ganrev.reversal import ReversalResult
 
 NUM_SNAPSHOTS = 13
 
@@ -60,7 +60,7 @@ class Recorder:
             self.latents.append(z.detach().to("cpu", copy=True))
 
 
-def make_trace(found: Reversed, recorders: Sequence[Recorder], chosen: Tensor, restarts: int) -> Trace:
+def make_trace(found: ReversalResult, recorders: Sequence[Recorder], chosen: Tensor, restarts: int) -> Trace:
     """Return the trace of all lanes [N * R], whose parts had a recorder each; chosen int64 [N]."""
     snapshots = torch.cat([torch.stack(recorder.latents, dim=1) for recorder in recorders])
     return Trace(

@@ -5,15 +5,18 @@ import torch
 from hydra.utils import instantiate
 from PIL import Image
 
-from ganrev import auto, container
-from ganrev.auto import AutoCodec, parse_quality
+from ganrev import container
+from ganrev.auto import AutoCodec, Budget, parse_quality
 from ganrev.cli import main
 from ganrev.device import Device
 from ganrev.losses import L1, MSE
 from ganrev.metrics import distortion
 from ganrev.runner import describe, load_rows, run
-from tests.test_ratedistortion import drawn_images, told_generator
+from tests.test_symbol_search import drawn_images, told_generator
 from tests.tiny import OVERRIDES, compose_config, smooth_images
+
+SMALL = Budget(num_steps=35, rungs=((5, 2), (15, 4)))
+SMALL_OVERRIDE = "+codec.budget={_target_: ganrev.auto.Budget, num_steps: 35, rungs: [[5, 2], [15, 4]]}"
 
 
 def auto_codec(**changes):
@@ -32,9 +35,7 @@ def test_a_size_is_hit_from_below_and_more_bytes_buy_more():
     scores = []
     for target in (20, 30):
         codec = auto_codec(target_bytes=target)
-        choices = []
-        codec.on_choice = choices.extend
-        blobs = codec.encode(images)
+        blobs, choices = codec.choose(images)
         assert all(len(blob) <= target for blob in blobs)
         assert [choice.num_bytes for choice in choices] == [len(blob) for blob in blobs]
         drawn = codec.decode(blobs)
@@ -47,12 +48,29 @@ def test_a_size_is_hit_from_below_and_more_bytes_buy_more():
 
 
 def test_more_bytes_than_latents_can_use_are_not_written():
-    codec, choices = auto_codec(target_bytes=2000), []
-    codec.on_choice = choices.extend
-    (blob,) = codec.encode(smooth_images(1))
-    assert len(blob) < 100
-    assert not choices[0].hit
-    assert str(choices[0]).endswith("missed 2000 bytes: z has no use for more bytes")
+    report = auto_codec(target_bytes=2000).encode_with_report(smooth_images(1))
+    assert len(report.blobs[0]) < 100
+    assert not report.choices[0]["hit"]
+    assert report.remarks[0].endswith("missed 2000 bytes: z has no use for more bytes")
+
+
+def test_a_report_tells_the_columns_of_a_run_and_one_line_for_each_picture():
+    report = auto_codec(target_bytes=40, budget=SMALL).encode_with_report(smooth_images(2))
+    assert [list(choice) for choice in report.choices] == [["loss", "lr", "restart", "lmbda", "step", "hit"]] * 2
+    assert [remark.startswith("chose loss ") for remark in report.remarks] == [True, True]
+    assert report.trace == {}
+
+
+def test_one_lane_of_each_picture_is_left_however_many_began():
+    images = drawn_images(2)
+    codec = auto_codec(target_bytes=25, restarts=5, budget=SMALL)  # of twenty lanes two get through the rungs
+    z, lanes = codec.reverse(images)
+    assert z.shape == (2, 16)
+    assert all(0 <= lane < 20 for lane in lanes)
+    for image, row in zip(images, z, strict=True):
+        alone, _ = codec.reverse(image[None])
+        torch.testing.assert_close(alone[0], row, atol=1e-4, rtol=1e-4)
+    assert all(len(blob) <= 25 for blob in codec.encode(images))
 
 
 def test_a_quality_is_reached_in_fewer_bytes_where_less_is_asked():
@@ -73,7 +91,7 @@ def test_files_are_ordinary_ones_and_the_same_again():
     assert auto_codec(target_bytes=40).encode(images) == blobs
     assert all(container.read(blob).scaled for blob in blobs)
     codec = instantiate(compose_config(*OVERRIDES, "codec=gan").codec)
-    codec.generator.tell_latents(told_generator().latent_deviations, told_generator().latent_steps)
+    codec.generator.set_latent_statistics(told_generator().latent_deviations, told_generator().latent_step_sizes)
     assert torch.equal(codec.decode(blobs), auto_codec(target_bytes=40).decode(blobs))
 
 
@@ -113,11 +131,17 @@ def test_bad_options_are_refused(options, match):
         auto_codec(**options)
 
 
-def test_a_run_keeps_what_was_chosen_for_each_picture(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(auto, "_RUNGS", ((5, 2), (10, 2), (20, 1)))
+def test_a_run_keeps_what_was_chosen_for_each_picture(tmp_path, capsys):
     for number, image in enumerate(smooth_images(2, 128)):
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(tmp_path / f"{number}.png")
-    common = ["codec=gan_auto", "codec.judge=psnr", "data=folder", f"data.root={tmp_path}", "data.crop=none"]
+    common = [
+        "codec=gan_auto",
+        SMALL_OVERRIDE,
+        "codec.judge=psnr",
+        "data=folder",
+        f"data.root={tmp_path}",
+        "data.crop=none",
+    ]
     cfg = compose_config(*OVERRIDES, *common, f"out={tmp_path / 'runs'}", "codec.target_bytes=2000")
     folder = run(cfg)
     rows = load_rows(folder)
@@ -128,10 +152,22 @@ def test_a_run_keeps_what_was_chosen_for_each_picture(tmp_path, monkeypatch, cap
     assert "2 of 2 files missed the target" in describe(folder)
 
 
-def test_what_is_asked_for_in_vain_beside_a_size_is_told(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(auto, "_RUNGS", ((5, 2), (10, 2), (20, 1)))
+def test_what_is_asked_for_in_vain_beside_a_size_is_told(tmp_path, capsys):
     photo = tmp_path / "photo.png"
     Image.fromarray(smooth_images(1)[0].permute(1, 2, 0).numpy()).save(photo)
     tiny = [override for override in OVERRIDES if override.startswith(("generator", "device"))]
-    main(["compress", str(photo), "-o", str(tmp_path / "photo.gr"), "--bytes", "40", "--", *tiny, "quant=extreme"])
+    main(
+        [
+            "compress",
+            str(photo),
+            "-o",
+            str(tmp_path / "photo.gr"),
+            "--bytes",
+            "40",
+            "--",
+            *tiny,
+            SMALL_OVERRIDE,
+            "quant=extreme",
+        ]
+    )
     assert "quant=extreme has no effect: ganrev.auto.AutoCodec does not read it" in capsys.readouterr().err

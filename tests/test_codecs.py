@@ -7,15 +7,18 @@ import torch
 from hydra.utils import instantiate
 from PIL import Image
 
-from ganrev import auto, fitting
 from ganrev.auto import AutoCodec
 from ganrev.codec import check_images
 from ganrev.metrics import distortion
 from ganrev.paths import config_dir
 from ganrev.pixels import to_images, to_png, to_x
-from ganrev.ratedistortion import Effort
 from tests.tiny import OVERRIDES, compose_config, smooth_images
 
+SMALL_BUDGET = [
+    "+codec.budget={_target_: ganrev.auto.Budget, num_steps: 35, rungs: [[5, 2], [15, 4]]}",
+    "+codec.budget.rate_control._target_=ganrev.rate_control.RateBudget",
+    "+codec.budget.rate_control.search={_target_: ganrev.quantise.Effort, num_steps: 10, lr: 0.03, num_rounds: 5}",
+]
 CONFIGS = sorted(path.stem for path in (config_dir() / "codec").glob("*.yaml"))
 
 
@@ -31,9 +34,7 @@ def make_codec(request, tmp_path_factory):
             patch.setenv("GANREV_CACHE", str(folder / "cache"))
             own = [f"codec.faces=[{folder}]", "codec.components=40"]
         if request.param == "gan_auto":
-            own = ["codec.target_bytes=30"]  # what sixteen latents can use
-            patch.setattr(auto, "_RUNGS", ((5, 2), (10, 2), (20, 1)))
-            patch.setattr(fitting, "_SEARCH", Effort(steps=10, lr=0.03, rounds=5))
+            own = ["codec.target_bytes=30", *SMALL_BUDGET]  # what sixteen latents can use
         yield lambda: instantiate(compose_config(*OVERRIDES, f"codec={request.param}", *own).codec)
 
 

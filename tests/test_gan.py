@@ -16,14 +16,14 @@ from ganrev.paths import config_dir, weights_dir
 from ganrev.pixels import to_images, to_x
 from ganrev.quantise import Quantiser, dequantise, quantise
 from ganrev.reversal import Reversal
-from ganrev.trace import NUM_SNAPSHOTS
+from ganrev.trace import NUM_SNAPSHOTS, Trace
 from tests.tiny import OVERRIDES, TinyGenerator, compose_config, smooth_images, tiny_codec
 
 
-def traced(codec):
-    traces = []
-    codec.on_trace = traces.append
-    return traces
+def traced(codec, images):
+    """Compress pictures; returns their files and the trace."""
+    report = codec.encode_with_report(images)
+    return report.blobs, Trace(**{name: torch.from_numpy(array) for name, array in report.trace.items()})
 
 
 def seen_images(num_images):
@@ -59,12 +59,11 @@ def test_the_decoder_draws_what_the_symbols_say():
 
 def test_without_quantisation_the_file_holds_the_float32_latents():
     codec = tiny_codec(quant=Quantiser(None), entropy=Store())
-    traces = traced(codec)
-    (blob,) = codec.encode(smooth_images(1))
+    (blob,), trace = traced(codec, smooth_images(1))
     content = container.read(blob)
     assert content.step_size == 0
     stored = torch.from_numpy(np.frombuffer(content.payload, "<f4").copy())
-    assert torch.equal(stored, traces[0].snapshots[0, 0, -1])
+    assert torch.equal(stored, trace.snapshots[0, 0, -1])
 
 
 def test_small_steps_take_two_bytes_a_symbol():
@@ -94,9 +93,9 @@ def symbols_of(codec, images):
 @pytest.mark.parametrize(("latent_scale", "step"), [(None, 0.25), (1, 1.0), (10, 0.1), (2.5, 0.4)])
 def test_latent_scale_sets_the_step_in_units_of_z(latent_scale, step):
     codec = tiny_codec(latent_scale=latent_scale)
-    assert codec.step == float(np.float32(step))
+    assert codec.step_size == float(np.float32(step))
     (blob,) = codec.encode(smooth_images(1))
-    assert container.read(blob).step_size == codec.step
+    assert container.read(blob).step_size == codec.step_size
 
 
 def test_seen_pictures_are_ternary_and_unseen_ones_have_more_levels():
@@ -119,10 +118,12 @@ def decoded_losses(codec, trace, images, loss):
     """Return the loss of the picture that each restart's file decodes to, [N, R], and those files."""
     num_images, restarts = trace.diverged.shape
     latents = trace.snapshots[:, :, -1].flatten(0, 1)
-    mark = container.fingerprint(codec.digest)
+    mark = container.fingerprint(codec.generator.digest)
     blobs = [
-        container.write(container.Container(1, codec.step, mark, Bzip2().encode(row, np.zeros(len(row), np.int64))))
-        for row in quantise(latents, codec.step).numpy()
+        container.write(
+            container.Container(1, codec.step_size, mark, Bzip2().encode(row, np.zeros(len(row), np.int64)))
+        )
+        for row in quantise(latents, codec.step_size).numpy()
     ]
     pictures = to_x(codec.decode(blobs))
     losses = loss(pictures, to_x(images).repeat_interleave(restarts, dim=0))
@@ -133,14 +134,13 @@ def decoded_losses(codec, trace, images, loss):
 def test_the_best_restart_is_that_of_the_best_decoded_picture(loss):
     images = smooth_images(8)
     codec = tiny_codec(loss=loss, latent_scale=1.5, reversal=Reversal(lr=0.1, steps=60, restarts=5, halving=False))
-    traces = traced(codec)
-    blobs = codec.encode(images)
-    losses, candidates = decoded_losses(codec, traces[0], images, loss)
+    blobs, trace = traced(codec, images)
+    losses, candidates = decoded_losses(codec, trace, images, loss)
     best = losses.argmin(dim=1)
-    assert torch.equal(traces[0].chosen, best)
+    assert torch.equal(trace.chosen, best)
     assert blobs == [candidates[i, restart] for i, restart in enumerate(best)]
     # It matters: before rounding another restart was ahead.
-    assert (traces[0].losses[:, :, -1].argmin(dim=1) != best).any()
+    assert (trace.losses[:, :, -1].argmin(dim=1) != best).any()
 
 
 def test_a_diverged_restart_is_not_chosen():
@@ -152,9 +152,8 @@ def test_a_diverged_restart_is_not_chosen():
             return torch.where(z[:, 0].float()[:, None, None, None] < 0, torch.nan, x)
 
     codec = tiny_codec(generator=Fragile(), reversal=Reversal(lr=0.01, steps=3, restarts=6))
-    traces = traced(codec)
-    blobs = codec.encode(smooth_images(4))
-    diverged, chosen = traces[0].diverged, traces[0].chosen
+    blobs, trace = traced(codec, smooth_images(4))
+    diverged, chosen = trace.diverged, trace.chosen
     assert diverged.any()
     assert not diverged[torch.arange(4), chosen].any()
     assert codec.decode(blobs).float().std() > 0
@@ -165,9 +164,9 @@ def test_the_first_restart_is_the_same_however_many_follow():
     losses = []
     for restarts in (1, 4):
         codec = tiny_codec(reversal=Reversal(lr=0.1, steps=20, restarts=restarts, halving=False))
-        traces = traced(codec)
-        decoded = codec.decode(codec.encode(images))
-        losses.append((traces[0].losses[:, 0], MSE()(to_x(decoded), to_x(images))))
+        blobs, trace = traced(codec, images)
+        decoded = codec.decode(blobs)
+        losses.append((trace.losses[:, 0], MSE()(to_x(decoded), to_x(images))))
     torch.testing.assert_close(losses[0][0], losses[1][0], atol=1e-6, rtol=1e-5)
     assert (losses[1][1] <= losses[0][1] + 1e-6).all()
     assert (losses[1][1] < losses[0][1] - 1e-6).any()
@@ -236,9 +235,7 @@ def test_the_trace_has_the_documented_shapes():
     codec = tiny_codec(
         reversal=Reversal(lr=0.1, steps=50, restarts=3, halving=False), device=Device("cpu", "float32", 4)
     )
-    traces = traced(codec)
-    codec.encode(smooth_images(5))
-    (trace,) = traces
+    _, trace = traced(codec, smooth_images(5))
     assert trace.losses.shape == (5, 3, 50)
     assert trace.diverged.shape == (5, 3)
     assert trace.chosen.shape == (5,)
@@ -252,20 +249,18 @@ def test_the_trace_has_the_documented_shapes():
 
 def test_a_snapshot_is_the_latent_of_its_step():
     codec = tiny_codec(reversal=Reversal(lr=0.1, steps=30, restarts=2, halving=False))
-    traces = traced(codec)
     images = smooth_images(3)
-    codec.encode(images)
+    _, trace = traced(codec, images)
     generator = TinyGenerator().freeze()
-    for index, step in enumerate(traces[0].snapshot_steps[:-1].tolist()):
-        x = generator(traces[0].snapshots[:, 1, index])
-        torch.testing.assert_close(MSE()(x, to_x(images)), traces[0].losses[:, 1, step], atol=1e-5, rtol=1e-4)
+    for index, step in enumerate(trace.snapshot_steps[:-1].tolist()):
+        x = generator(trace.snapshots[:, 1, index])
+        torch.testing.assert_close(MSE()(x, to_x(images)), trace.losses[:, 1, step], atol=1e-5, rtol=1e-4)
 
 
 def test_a_trace_of_one_step():
     codec = tiny_codec(reversal=Reversal(lr=0.1, steps=1))
-    traces = traced(codec)
-    codec.encode(smooth_images(1))
-    assert traces[0].snapshot_steps.tolist() == [0, 1]
+    _, trace = traced(codec, smooth_images(1))
+    assert trace.snapshot_steps.tolist() == [0, 1]
 
 
 # ---- files that cannot be decoded
@@ -341,12 +336,11 @@ def test_every_part_by_its_config(part):
     config = compose_config(*OVERRIDES, "+generator.size=96", "quant=standard", part, "reversal.steps=10", *priced)
     codec = instantiate(config.codec)
     images = smooth_images(2, 96)
-    traces = traced(codec)
-    blobs = codec.encode(images)
+    blobs, trace = traced(codec, images)
     assert codec.encode(images) == blobs
     assert codec.decode(blobs).shape == images.shape
     if part != "reversal=fast":  # whose start is as good as the end here
-        assert (traces[0].losses[:, :, -1] < traces[0].losses[:, :, 0]).all()
+        assert (trace.losses[:, :, -1] < trace.losses[:, :, 0]).all()
 
 
 def test_finer_steps_take_more_bytes_and_draw_better():
@@ -367,10 +361,9 @@ def test_the_embedded_generator_in_a_few_steps():
     config = compose_config("device=cpu", "loss=mse", "reversal.steps=4")
     codec = instantiate(config.codec)
     images = smooth_images(2, size=codec.image_size)
-    traces = traced(codec)
-    blobs = codec.encode(images)
+    blobs, trace = traced(codec, images)
     assert codec.decode(blobs).shape == images.shape
-    assert (traces[0].losses[:, 0, -1] < traces[0].losses[:, 0, 0]).all()
+    assert (trace.losses[:, 0, -1] < trace.losses[:, 0, 0]).all()
     content = container.read(blobs[0])
     symbols = torch.from_numpy(Bzip2().decode(content.payload, np.zeros(512, np.int64)))
     assert dequantise(symbols, content.step_size).isfinite().all()

@@ -69,7 +69,9 @@ def test_a_table_has_what_the_decoder_asks_for(reversed_faces, tmp_path):
     assert {name: (value.shape, value.dtype) for name, value in table.items()} == {
         name: ((16,), torch.float32) for name in ("deviations", "steps")
     }
-    TinyGenerator().tell_latents(**table)  # raises for numbers that are not positive
+    TinyGenerator().set_latent_statistics(
+        table["deviations"], table["steps"]
+    )  # raises for numbers that are not positive
     assert line.startswith("measured on 4 of the training faces")
     assert line.endswith("steps on 2")
     assert "\n" not in line

@@ -50,31 +50,31 @@ def test_without_a_step_latents_stay_as_they_are():
     kept = quantise(z, 0.0)
     assert kept.dtype == torch.float32
     assert torch.equal(dequantise(kept, 0.0), z)
-    assert Quantiser(None).step_in_z(5.0, 1.0) == 0.0
+    assert Quantiser(None).stored_step_size(5.0, 1.0) == 0.0
 
 
 def test_extreme_on_seen_latents_is_ternary_and_standard_has_21_levels():
     z = torch.linspace(-1, 1, 10001)
     extreme = instantiate(compose_config("quant=extreme").quant)
     standard = instantiate(compose_config("quant=standard").quant)
-    assert quantise(z, extreme.step_in_z(1, 1.0)).unique().tolist() == [-1, 0, 1]
-    assert quantise(z, standard.step_in_z(1, 1.0)).unique().tolist() == list(range(-10, 11))
+    assert quantise(z, extreme.stored_step_size(1, 1.0)).unique().tolist() == [-1, 0, 1]
+    assert quantise(z, standard.stored_step_size(1, 1.0)).unique().tolist() == list(range(-10, 11))
 
 
 def test_extreme_on_the_papers_unseen_latents_has_31_levels():
     z = torch.linspace(-3, 3, 10001)  # times 5: -15 to 15
-    assert quantise(z, Quantiser(1.0).step_in_z(5.0, 1.0)).unique().tolist() == list(range(-15, 16))
+    assert quantise(z, Quantiser(1.0).stored_step_size(5.0, 1.0)).unique().tolist() == list(range(-15, 16))
 
 
 def test_latent_scale_multiplies_z_before_rounding():
     z = torch.tensor([0.6, -0.3, 0.11])
-    assert quantise(z, Quantiser(1.0).step_in_z(4.0, 1.0)).tolist() == [2, -1, 0]
+    assert quantise(z, Quantiser(1.0).stored_step_size(4.0, 1.0)).tolist() == [2, -1, 0]
 
 
 @settings(deadline=None)  # the machine may be busy
 @given(steps, st.floats(2**-6, 100))
 def test_the_step_is_the_one_that_the_file_stores(step, scale):
-    in_z = Quantiser(step).step_in_z(scale, 1.0)
+    in_z = Quantiser(step).stored_step_size(scale, 1.0)
     assert in_z == float(np.float32(in_z))
     assert in_z == pytest.approx(step / scale, rel=1e-6)
 
@@ -88,12 +88,12 @@ def test_a_step_must_be_a_positive_number(step):
 @pytest.mark.parametrize(("step", "scale"), [(1e-50, 1.0), (1e-30, 1e20), (1e39, 1.0)])
 def test_a_step_that_the_file_cannot_hold_is_refused(step, scale):
     with pytest.raises(ValueError, match=r"cannot be stored as float32"):
-        Quantiser(step).step_in_z(scale, 1.0)
+        Quantiser(step).stored_step_size(scale, 1.0)
 
 
 @pytest.mark.parametrize("config", sorted(p.stem for p in (config_dir() / "quant").glob("*.yaml")))
 def test_every_config_is_a_quantiser(config):
-    step = instantiate(compose_config(f"quant={config}").quant).step_in_z(2.0, 1.0)
+    step = instantiate(compose_config(f"quant={config}").quant).stored_step_size(2.0, 1.0)
     z = torch.tensor([0.0, 1.0, -3.0])
     assert (dequantise(quantise(z, step), step) - z).abs().max() <= step / 2 + 1e-6
 

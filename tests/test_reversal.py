@@ -8,10 +8,11 @@ from hydra.utils import instantiate
 from torch import nn
 
 from ganrev.generator.base import Generator
+from ganrev.halving import num_lanes_after, outranked
 from ganrev.losses import MSE, SSIM
 from ganrev.paths import config_dir
 from ganrev.pixels import to_x
-from ganrev.reversal import Reversal, _behind, clip_latents, lane_rng, reverse
+from ganrev.reversal import Reversal, clip_latents, lane_rng, reverse
 from tests.tiny import TinyGenerator, compose_config, smooth_images
 
 
@@ -69,9 +70,9 @@ def test_one_step_of_sgd_is_the_learning_rate_times_the_gradient_of_one_images_m
 def test_scaled_latents_move_in_proportion_to_their_steps(optimizer):
     generator, targets = TinyGenerator().freeze(), drawn(3)[1]
     steps = torch.linspace(0.5, 2, generator.latent_dim)
-    generator.tell_latents(torch.ones(generator.latent_dim), 7 * steps)
+    generator.set_latent_statistics(torch.ones(generator.latent_dim), 7 * steps)
     options = {"lr": 0.01, "steps": 1, "init": "linear"}
-    start = generator.propose(targets)
+    start = generator.invert_linear_map(targets)
     rngs = [torch.Generator() for _ in targets]
     even, scaled = (
         reverse(generator, MSE(), targets, rngs, Reversal(optimizer, scaled=s, **options)).z for s in (False, True)
@@ -214,7 +215,7 @@ def test_a_linear_start_is_the_generators_guess_and_other_restarts_draw_from_the
     settings = Reversal(steps=1, init="linear", restarts=2)
     run(targets.repeat_interleave(2, dim=0), settings, on_step=lambda step, z: starts.append(z.clone()))
     generator = TinyGenerator()
-    assert torch.equal(starts[0][[0, 2]], generator.propose(targets))
+    assert torch.equal(starts[0][[0, 2]], generator.invert_linear_map(targets))
     assert torch.equal(starts[0][1:2], generator.sample_prior(1, torch.Generator().manual_seed(1)))
 
 
@@ -233,8 +234,8 @@ def halved(halving, restarts=5, steps=40):
 @pytest.mark.parametrize("restarts", [2, 5])
 def test_restarts_that_fall_behind_leave_and_disturb_nobody(restarts):
     everyone, fewer = halved(False, restarts), halved(True, restarts)
-    assert not everyone.lost.any()
-    stayed = ~fewer.lost
+    assert not everyone.dropped.any()
+    stayed = ~fewer.dropped
     assert (stayed.view(3, -1).sum(dim=1) == 1).all()
     torch.testing.assert_close(fewer.z[stayed], everyone.z[stayed], atol=1e-5, rtol=1e-5)
     num_steps = fewer.losses.isfinite().sum(dim=1).view(3, -1).sort(dim=1).values
@@ -247,16 +248,20 @@ def test_restarts_that_fall_behind_leave_and_disturb_nobody(restarts):
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_one_restart_stays_however_few_the_steps(steps):
     found = halved(True, steps=steps)
-    assert ((~found.lost).view(3, -1).sum(dim=1) == 1).all()
+    assert ((~found.dropped).view(3, -1).sum(dim=1) == 1).all()
 
 
 def test_who_has_left_never_outdoes_who_goes_on():
-    settings = Reversal(restarts=4)
-    losses = torch.full((8, 100), math.nan)
-    losses[:, :11] = 0.3
-    losses[[0, 1, 4, 5], 11:31] = torch.tensor([0.9, 0.8, math.inf, math.inf])[:, None]  # they have risen since
-    lost = torch.tensor([False, False, True, True] * 2)
-    assert (~_behind(settings, 30, losses, lost)).nonzero().flatten().tolist() == [1, 4]
+    losses = torch.tensor([0.9, 0.8, 0.3, 0.3, math.inf, math.inf, 0.3, 0.3])  # those that went on have risen since
+    dropped = torch.tensor([False, False, True, True] * 2)
+    assert (~outranked(losses, dropped, 4, 1)).nonzero().flatten().tolist() == [1, 4]
+    assert outranked(losses, dropped, 4, 2).tolist() == dropped.tolist()
+
+
+def test_restarts_leave_after_a_tenth_and_three_tenths_of_the_steps():
+    rungs = Reversal(steps=40, restarts=5).rungs
+    assert [num_lanes_after(rungs, num_done, 5) for num_done in (0, 4, 5, 12, 13, 40)] == [5, 5, 3, 3, 1, 1]
+    assert Reversal(restarts=5, halving=False).rungs == ()
 
 
 def test_a_lane_leaves_when_it_has_ceased_to_fall():
@@ -267,7 +272,7 @@ def test_a_lane_leaves_when_it_has_ceased_to_fall():
     taken = found.losses.isfinite().sum(dim=1)
     assert (taken < 2000).all()
     assert (taken % 25 == 0).all()
-    assert not found.lost.any()
+    assert not found.dropped.any()
     assert not found.diverged.any()
     assert [step for step, _ in under_way] == list(range(2001))
     assert torch.equal(under_way[-1][1], found.z)

@@ -294,7 +294,7 @@ def test_the_command_writes_the_published_table_again(undisturbed, place, capsys
     table = latents_path(weights)
     published, generator = table.read_bytes(), load(weights)
     assert generator.latent_deviations.unique().numel() > 500
-    assert generator.latent_steps.unique().numel() > 500
+    assert generator.latent_step_sizes.unique().numel() > 500
     sources = ["--faces", str(place / "shard.tar"), str(place / "more")]
     with quick_measuring():
         latents.main([str(weights), *sources, "-n", "2", "--nudged", "1"])
@@ -313,7 +313,7 @@ def test_publishing_measures_and_scores_its_own_weights(place, tmp_path, monkeyp
     network = EmbeddedNetwork()
 
     def measure(generator, faces, num_nudged):
-        assert torch.equal(generator.latent_steps, torch.ones(512))  # told nothing
+        assert torch.equal(generator.latent_step_sizes, torch.ones(512))  # told nothing
         assert torch.equal(generator.dense.weight, network.dense.weight.half().float())
         return torch.full((512,), 0.5), torch.full((512,), float(num_nudged + len(faces)))
 
@@ -324,7 +324,7 @@ def test_publishing_measures_and_scores_its_own_weights(place, tmp_path, monkeyp
     faces = [str(number) for number in range(5)], smooth_images(5, 128)
     assert card.publish(cfg, network, faces, faces, 0.0) == weights
     assert [generator.digest for generator in scored] == [load(weights).digest]
-    assert torch.equal(scored[0].latent_steps, torch.full((512,), 5.0))
+    assert torch.equal(scored[0].latent_step_sizes, torch.full((512,), 5.0))
     content = json.loads((tmp_path / "embedded.json").read_text())
     assert content["latents_table"].startswith("measured on 3 of the training faces")
 
@@ -443,7 +443,7 @@ def test_training_goes_on_from_given_weights(undisturbed, place):
     x = to_x(load_corpus([place / "valid"])[1])
     for encoder in (training.encoder, training.encoder_average):  # points where faces lie for these weights
         with torch.no_grad():
-            assert torch.allclose(encoder(x), given.propose(x), atol=0.01)
+            assert torch.allclose(encoder(x), given.invert_linear_map(x), atol=0.01)
     assert not list(out.iterdir())
 
 

@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
+from ganrev.codec import EncodeReport
 from ganrev.device import Device
 from ganrev.entropy import Bzip2
 from ganrev.gan import GanCodec
@@ -53,7 +54,7 @@ class TinyGenerator(Generator):
         flat = torch.stack([self.linear(row) for row in z.to(self.linear.weight.dtype)])
         return torch.tanh(flat.float()).view(-1, 3, self.image_size, self.image_size)
 
-    def propose(self, x: Tensor) -> Tensor:
+    def invert_linear_map(self, x: Tensor) -> Tensor:
         inverse = torch.linalg.pinv(self.linear.weight.float())
         return torch.stack([inverse @ picture for picture in x.flatten(1)])  # near: it knows of no tanh
 
@@ -81,11 +82,11 @@ class RawCodec:
 class LoggedCodec(GanCodec):
     """Adds a line to the file $ENCODED for each batch that it begins, and takes its time."""
 
-    def encode(self, images: Tensor) -> list[bytes]:
+    def encode_with_report(self, images: Tensor) -> EncodeReport:
         with open(os.environ["ENCODED"], "a") as log:
             log.write(f"{len(images)}\n")
         time.sleep(0.1)
-        return super().encode(images)
+        return super().encode_with_report(images)
 
 
 def tiny_codec(**changes: object) -> GanCodec:

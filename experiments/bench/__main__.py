@@ -48,7 +48,7 @@ def make_codec(overrides: Sequence[str]) -> GanCodec:
 
 def with_linear_start(codec: GanCodec, plan: points.Plan) -> dict[str, GanCodec]:
     """Return the codec as `reversal=fast` makes it, and with more steps; none if its generator has no linear map."""
-    if type(codec.generator).propose is Generator.propose:
+    if type(codec.generator).invert_linear_map is Generator.invert_linear_map:
         return {}
     found = {}
     longer = f"fast, {plan.more_steps} steps", [f"reversal.steps={plan.more_steps}"]
@@ -106,10 +106,14 @@ def _settings(codec: GanCodec, images: Tensor, source: str) -> dict:
     reversal = codec.reversal
     return {
         "pictures": {"source": source, "number": len(images), "size": images.shape[-1]},
-        "weights": codec.digest,
+        "weights": codec.generator.digest,
         "loss": type(codec.loss).__name__,
         "reversal": {"lr": reversal.lr, "steps": reversal.steps, "schedule": reversal.schedule},
-        "device": {"name": str(codec.device.torch_device), "dtype": codec.precision, "lanes": codec.device.lanes},
+        "device": {
+            "name": str(codec.device.torch_device),
+            "dtype": codec.device.precision,
+            "lanes": codec.device.lanes,
+        },
         "tf32": {"matmul": torch.backends.cuda.matmul.allow_tf32, "cudnn": torch.backends.cudnn.allow_tf32},
         # glibc's settings change both speed and memory; the Makefile makes them.
         "environment": {key: os.environ[key] for key in sorted(os.environ) if key.startswith(("MALLOC_", "OMP_"))},

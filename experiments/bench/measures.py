@@ -66,9 +66,9 @@ def descend(codec: GanCodec, images: Tensor, steps: int, grid: Iterable[int]) ->
     clocks = []
     for part in images.chunk(-(-len(images) // codec.device.lanes)):
         clock = Clock(device, grid)
-        targets = to_x(part.to(device)).contiguous(memory_format=torch.channels_last)
+        targets = codec.renderer.targets(part)
         rngs = [lane_rng(codec.seed, image, 0) for image in part]
-        reverse(codec.fast_generator, codec.loss, targets, rngs, settings, clock)
+        reverse(codec.renderer.fast_generator, codec.loss, targets, rngs, settings, clock)
         clocks.append(clock)
     return clocks
 

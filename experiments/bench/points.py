@@ -86,7 +86,7 @@ def speed(codec: GanCodec, networks: Mapping[str, Generator], images: Tensor, pl
     for name, network in networks.items():
         todo[name, 1] = partial(measures.descend_plainly, codec, network, images[:1], grid[-1], grid)
     sizes = GEMM_SIZES[device.type]
-    dtypes = {codec.precision: codec.device.dtype, "float32": torch.float32}
+    dtypes = {codec.device.precision: codec.device.dtype, "float32": torch.float32}
     gemms = {(key, None): partial(measures.gemm_rate, device, dtype, sizes) for key, dtype in dtypes.items()}
     found = measures.interleave(todo | gemms, plan.rounds, "measuring speed")
     rates = {case: [measures.lane_steps_per_second(clocks) for clocks in found[case]] for case in todo}
@@ -97,7 +97,7 @@ def speed(codec: GanCodec, networks: Mapping[str, Generator], images: Tensor, pl
     return [
         *rows_of("a", "lane_steps_per_second", "1/s", rates),
         *rows_of("a", "speed", "times", times),
-        *_shares(rates, flops, {key: found[key, None] for key in dtypes}, codec.precision),
+        *_shares(rates, flops, {key: found[key, None] for key in dtypes}, codec.device.precision),
     ]
 
 

@@ -14,7 +14,6 @@ from experiments.bench.measures import Clock, crossing, descend, descend_plainly
 from ganrev.gan import GanCodec
 from ganrev.generator.base import Generator
 from ganrev.metrics import distortion
-from ganrev.pixels import to_images
 
 _POINTS = 60  # of the grid of steps at which pictures are scored
 
@@ -89,11 +88,9 @@ def noted(clock: Clock, grid: Sequence[int]) -> tuple[np.ndarray, Tensor]:
     return seconds, torch.stack([clock.latents[step] for step in steps])
 
 
-@torch.no_grad()
 def scores(codec: GanCodec, latents: Tensor, image: Tensor) -> np.ndarray:
     """Return the SSIM, float [G], of the pictures that latents [G, D] give with a uint8 image [3, S, S]."""
-    parts = [to_images(codec.generator(z.to(codec.device.torch_device))).cpu() for z in latents.split(16)]
-    return np.array([distortion(image, drawn)["ssim"] for drawn in torch.cat(parts)])
+    return np.array([distortion(image, drawn)["ssim"] for drawn in codec.renderer.draw(latents)])
 
 
 def race(

@@ -30,7 +30,7 @@ class Generator(nn.Module):
     digest: str = ""
     card: Path | None = None
     _deviations: Tensor | None = None
-    _steps: Tensor | None = None
+    _step_sizes: Tensor | None = None
 
     def forward(self, z: Tensor) -> Tensor:
         """Draw pictures.
@@ -51,7 +51,7 @@ class Generator(nn.Module):
             return torch.randn(shape, generator=rng)
         return torch.rand(shape, generator=rng) * 2 - 1
 
-    def propose(self, x: Tensor) -> Tensor:
+    def invert_linear_map(self, x: Tensor) -> Tensor:
         """Guess the latents of pictures at next to no cost, for `reversal.init=linear`.
 
         Args:
@@ -67,24 +67,24 @@ class Generator(nn.Module):
 
     @property
     def latent_deviations(self) -> Tensor:
-        """How widely each latent spreads over faces, float32 [latent_dim]: as in the prior, unless told better."""
+        """How widely each latent spreads over faces, float32 [latent_dim]: as in the prior, unless measured."""
         return torch.full((self.latent_dim,), self.prior_std) if self._deviations is None else self._deviations
 
     @property
-    def latent_steps(self) -> Tensor:
+    def latent_step_sizes(self) -> Tensor:
         """How far each latent must move for the picture to change by one unit of distortion, float32 [latent_dim].
 
-        `quant=scaled` makes each latent's step proportional to it; all ones, unless told better.
+        `quant=scaled` rounds each latent in steps proportional to it; all ones, unless measured.
         """
-        return torch.ones(self.latent_dim) if self._steps is None else self._steps
+        return torch.ones(self.latent_dim) if self._step_sizes is None else self._step_sizes
 
-    def tell_latents(self, deviations: Tensor, steps: Tensor) -> None:
+    def set_latent_statistics(self, deviations: Tensor, step_sizes: Tensor) -> None:
         """Set what was measured on training faces, positive float32 [latent_dim] each; ValueError for anything else."""
-        for name, value in (("deviations", deviations), ("steps", steps)):
+        for name, value in (("deviations", deviations), ("step sizes", step_sizes)):
             usable = value.shape == (self.latent_dim,) and bool((value.isfinite() & (value > 0)).all())
             if not usable:
                 raise ValueError(f"{name} of latents must be {self.latent_dim} positive numbers, got {value}")
-        self._deviations, self._steps = deviations.float(), steps.float()
+        self._deviations, self._step_sizes = deviations.float(), step_sizes.float()
 
     @property
     def prior_std(self) -> float:

@@ -116,7 +116,7 @@ class EmbeddedNetwork(Generator):
         return _enlarge(picture.float()) + self.to_rgb(h).float()
 
     @torch.no_grad()
-    def propose(self, x: Tensor) -> Tensor:
+    def invert_linear_map(self, x: Tensor) -> Tensor:
         """Invert the linear map by least squares: float32 [N, 512] of x [N, 3, 128, 128] in [-1, 1].
 
         Each picture by itself, so that its guess is the same alone and in a batch.
@@ -172,7 +172,7 @@ def load(path: str | Path | None = None, unseen_scale: float | None = None) -> E
     table = latents_path(file)
     if table.exists():
         values = load_tensors(table)
-        network.tell_latents(values["deviations"], values["steps"])
+        network.set_latent_statistics(values["deviations"], values["steps"])
         # Files coded under one table decode to nonsense under another: both are a part of the decoder's identity.
         network.digest = hashlib.sha256(f"{network.digest}/{file_digest(table)}".encode()).hexdigest()
     network.freeze()
@@ -185,7 +185,7 @@ def latents_path(weights: Path) -> Path:
 
 
 def save_latents(deviations: Tensor, steps: Tensor, weights: Path) -> Path:
-    """Write the table of latents, float32 [512] each (see `Generator.tell_latents`), beside the weights."""
+    """Write the table of latents, float32 [512] each (see `Generator.set_latent_statistics`), beside the weights."""
     path = latents_path(weights)
     write_whole(path, safetensors.torch.save({"deviations": deviations.float(), "steps": steps.float()}))
     return path

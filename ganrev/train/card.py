@@ -1,9 +1,11 @@
 """The model card: what a generator was trained on, for how long, and what it reaches."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
@@ -13,7 +15,7 @@ from ganrev.data.manifest import read_manifest
 from ganrev.device import Device
 from ganrev.entropy import Bzip2
 from ganrev.facehash import all_hashes_paths, hashes_path, write_hashes
-from ganrev.gan import GanCodec, Trace
+from ganrev.gan import GanCodec
 from ganrev.generator.embedded import EmbeddedNetwork, load, save
 from ganrev.losses import MSE, SSIM
 from ganrev.metrics import distortion, paper_bytes
@@ -29,8 +31,8 @@ CELEBA_LICENCE = "CelebA's terms: non-commercial research only (Liu et al. 2015)
 
 def reversal_scores(
     network: EmbeddedNetwork, faces: Tensor, loss: nn.Module, step: float | None, scale: float
-) -> tuple[dict[str, float], Trace]:
-    """Compress faces with the default reversal; returns mean scores and the trace.
+) -> tuple[dict[str, float], Mapping[str, np.ndarray]]:
+    """Compress faces with the default reversal; returns mean scores and the trace (`ganrev.trace`).
 
     Args:
         network: frozen, with its digest.
@@ -39,20 +41,18 @@ def reversal_scores(
         step: of the quantiser, None for float32 latents.
         scale: on z before rounding.
     """
-    traces: list[Trace] = []
-    codec = GanCodec(
-        network, loss, Quantiser(step), Bzip2(), Reversal(), Device(), latent_scale=scale, on_trace=traces.append
-    )
-    blobs = codec.encode(faces)
+    codec = GanCodec(network, loss, Quantiser(step), Bzip2(), Reversal(), Device(), latent_scale=scale)
+    report = codec.encode_with_report(faces)
+    blobs = report.blobs
     rows = [distortion(face, drawn) for face, drawn in zip(faces, codec.decode(blobs), strict=True)]
     scores = {key: sum(row[key] for row in rows) / len(rows) for key in ("ssim", "psnr")}
     scores["paper_bytes"] = sum(map(paper_bytes, blobs)) / len(blobs)
-    return {key: round(value, 4) for key, value in scores.items()}, traces[0]
+    return {key: round(value, 4) for key, value in scores.items()}, report.trace
 
 
-def choose_unseen_scale(trace: Trace) -> float:
+def choose_unseen_scale(trace: Mapping[str, np.ndarray]) -> float:
     """Return the factor that brings the largest latent of a picture, on average, to the paper's 15."""
-    largest = trace.snapshots[:, 0, -1].abs().amax(dim=1).mean()
+    largest = torch.from_numpy(trace["snapshots"])[:, 0, -1].abs().amax(dim=1).mean()
     return round(PAPER_EXTREME / float(largest), 1)
 
 

@@ -54,7 +54,7 @@ def visibility(generator: Generator, loss: nn.Module, z: Tensor, batch_size: int
 
 
 def measure(generator: Generator, faces: Tensor, num_nudged: int) -> tuple[Tensor, Tensor]:
-    """Measure what `Generator.tell_latents` takes.
+    """Measure what `Generator.set_latent_statistics` takes.
 
     Args:
         generator: frozen.

@@ -40,7 +40,7 @@ class TableGenerator(Generator):
         super().__init__()
         self.latent_dim = latent_dim
         if table:
-            self.tell_latents(torch.tensor(table["deviations"]), torch.tensor(table["steps"]))
+            self.set_latent_statistics(torch.tensor(table["deviations"]), torch.tensor(table["steps"]))
 
 
 def codec_for(latent_dim: int, table: Table, back_end: entropy.Entropy, scaled: bool) -> GanCodec:

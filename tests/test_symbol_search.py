@@ -6,11 +6,12 @@ import torch
 
 from ganrev import container, rangecoder
 from ganrev.entropy import Bzip2, Range
+from ganrev.latent_coder import CodeLengths
 from ganrev.losses import MSE, SSIM
 from ganrev.pixels import to_images, to_x
-from ganrev.quantise import Quantiser, RateDistortion, ScaledQuantiser, dequantise, quantise, step_for
-from ganrev.ratedistortion import Effort, Problem, Rates, polish, search
+from ganrev.quantise import Effort, Quantiser, RateDistortion, ScaledQuantiser, dequantise, quantise, step_size_for
 from ganrev.reversal import Reversal, lane_rng
+from ganrev.symbol_search import Problem, polish, search
 from tests.tiny import TinyGenerator, smooth_images, tiny_codec
 
 REVERSAL = Reversal(lr=0.1, steps=40)
@@ -20,7 +21,7 @@ STEPS = torch.linspace(0.5, 2.0, 16)
 def told_generator():
     """Return the tiny generator with a table of its latents."""
     generator = TinyGenerator()
-    generator.tell_latents(torch.full((16,), 0.5), STEPS)
+    generator.set_latent_statistics(torch.full((16,), 0.5), STEPS)
     return generator
 
 
@@ -51,13 +52,13 @@ def problem_of(images, lmbda, step=0.2):
 
 def cost(problem, symbols):
     with torch.no_grad():
-        return problem.distortion(symbols.float()) + problem.lmbda * problem.rates(symbols).num_bytes(symbols)
+        return problem.distortion(symbols.float()) + problem.lmbda * problem.lengths(symbols).num_bytes(symbols)
 
 
 def test_rates_are_the_code_lengths_of_the_tables():
     symbols = torch.tensor([[0, 1, -3], [2, 0, 0]], dtype=torch.int32)
     codes = np.array([[0, 8, 16], [8, 8, -32]])
-    bits = Rates(codes, 5, symbols.device).bits(symbols)
+    bits = CodeLengths(codes, 5, symbols.device).bits(symbols)
     lengths = [[rangecoder.code_lengths(code, 5) for code in row] for row in codes.tolist()]
     rows = zip(symbols.tolist(), lengths, strict=True)
     expected = [[table[symbol + 5] for symbol, table in zip(*row, strict=True)] for row in rows]
@@ -69,8 +70,8 @@ def test_polishing_and_searching_never_raise_the_cost_of_a_lane(lmbda):
     images = smooth_images(5)
     problem = problem_of(images, lmbda)
     z = torch.randn(5, 16, generator=torch.Generator().manual_seed(0))
-    plain = quantise(z, problem.steps)
-    polished = polish(problem, plain, rounds=30)
+    plain = quantise(z, problem.step_sizes)
+    polished = polish(problem, plain, num_rounds=30)
     assert polished.dtype == torch.int32
     assert polished.shape == (5, 16)
     assert (cost(problem, polished) <= cost(problem, plain) + 1e-6).all()
@@ -158,7 +159,11 @@ def test_scaled_steps_multiply_each_latents_own():
 
 
 def test_a_scaled_step_is_stored_in_sixteen_bits_and_ignores_latent_scale():
-    assert ScaledQuantiser(0.1).step_in_z(7.6, 1.0) == ScaledQuantiser(0.1).step_in_z(1.0, 1.0) == 0.10009765625
+    assert (
+        ScaledQuantiser(0.1).stored_step_size(7.6, 1.0)
+        == ScaledQuantiser(0.1).stored_step_size(1.0, 1.0)
+        == 0.10009765625
+    )
     z = torch.tensor([[0.24, 0.26]])
     steps = torch.tensor([0.5, 0.5])
     assert quantise(z, steps).tolist() == [[0, 1]]
@@ -167,13 +172,13 @@ def test_a_scaled_step_is_stored_in_sixteen_bits_and_ignores_latent_scale():
 
 def test_wide_steps_cost_nothing():
     generator = TinyGenerator()
-    generator.tell_latents(torch.full((16,), 0.5), torch.tensor([1.0] * 8 + [100.0] * 8))
+    generator.set_latent_statistics(torch.full((16,), 0.5), torch.tensor([1.0] * 8 + [100.0] * 8))
     codec = tiny_codec(generator=generator, quant=ScaledQuantiser(0.1), entropy=Range("prior"), loss=SSIM())
     assert (codec.latents(codec.encode(smooth_images(2)))[:, 8:] == 0).all()
 
 
 def test_the_step_grows_with_the_price():
-    assert step_for(4e-4, 1.0) == 2 * step_for(1e-4, 1.0) == step_for(1e-4, 0.25)
+    assert step_size_for(4e-4, 1.0) == 2 * step_size_for(1e-4, 1.0) == step_size_for(1e-4, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +191,7 @@ def test_the_step_grows_with_the_price():
 )
 def test_a_table_of_latents_must_fit(deviations, steps):
     with pytest.raises(ValueError, match=r"of latents must be 16 positive numbers"):
-        TinyGenerator().tell_latents(deviations, steps)
+        TinyGenerator().set_latent_statistics(deviations, steps)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,179 @@
+"""Gradient descent over a batch of lanes.
+
+A lane is one attempt at one picture. Lanes share a batch for speed, and what one of them finds depends on no other,
+except that attempts at the same picture may be told to leave when they fall behind.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ganrev.generator.base import Generator
+
+MakeOptimizer = Callable[[Tensor], torch.optim.Optimizer]
+
+
+class Objective(Protocol):
+    """What a descent lowers, in the lanes that go on."""
+
+    def losses(self, z: Tensor, step: int) -> Tensor:
+        """Return the loss of each lane that goes on, [M], from its z, float32 [M, D]; differentiable.
+
+        A lane's loss must depend on that lane alone: the descent takes the gradient of their sum.
+        """
+        ...
+
+    def keep(self, kept: Tensor) -> None:
+        """Go on with some of the lanes alone, by their indices among those that went on so far, int64."""
+        ...
+
+
+class PictureLoss:
+    """The loss of the picture that each lane draws: one for all lanes, or each lane's own.
+
+    Args:
+        generator: frozen, in the precision to compute with.
+        losses: each takes x and target [M, 3, H, W] and returns [M].
+        targets: x of each lane, float32 [L, 3, H, W].
+        kinds: which of `losses` each lane descends, int64 [L] on the CPU; None where there is but one.
+    """
+
+    def __init__(
+        self, generator: Generator, losses: Sequence[nn.Module], targets: Tensor, kinds: Tensor | None = None
+    ) -> None:
+        self.generator, self.kinds, self.targets = generator, kinds, targets
+        self._losses = losses
+
+    def losses(self, z: Tensor, step: int) -> Tensor:
+        """Return the loss of each lane, [M]; the step plays no part."""
+        x = self.generator(z)
+        if self.kinds is None:
+            return self._losses[0](x, self.targets)
+        found = x.new_zeros(len(x))
+        for kind, loss in enumerate(self._losses):
+            mine = (self.kinds == kind).nonzero().flatten().to(x.device)
+            if len(mine):
+                found = found.index_put((mine,), loss(x[mine], self.targets[mine]))
+        return found
+
+    def keep(self, kept: Tensor) -> None:
+        """Go on with some of the lanes alone."""
+        self.targets = self.targets[kept]
+        self.kinds = None if self.kinds is None else self.kinds[kept.cpu()]
+
+
+class Descent:
+    """A descent that lanes may leave; what is left of them goes on as if it had been alone.
+
+    A lane whose loss, gradient or next z is not finite stays where it was from then on.
+
+    Args:
+        start: where each lane begins, float32 [L, D].
+        objective: what to lower, over all lanes.
+        make_optimizer: makes the optimiser of a tensor [M, D]; elementwise, so that lanes stay independent.
+        num_steps: of the whole descent.
+        rates: learning rate of each lane, float32 [L], where it has its own. The optimiser then moves what z has
+            moved in units of it, so that one optimiser serves them all; neither strides nor `confine` go with it.
+        strides: how far each element goes in units of the optimiser's step, float32 [D]; None for all alike.
+        confine: called with z [M, D] and the lanes' indices [M] after each step, to bring z back in place.
+
+    Attributes:
+        z: float32 [L, D], where each lane is, or was when it left.
+        losses: float32 [L, num_steps], the loss before each step; NaN once the lane has left.
+        alive: bool [L], whether all of a lane's numbers have been finite.
+        dropped: bool [L], lanes that left for better ones of their picture.
+        lanes: int64 [M], indices of the lanes that go on.
+        num_done: steps taken.
+    """
+
+    def __init__(
+        self,
+        start: Tensor,
+        objective: Objective,
+        make_optimizer: MakeOptimizer,
+        num_steps: int,
+        *,
+        rates: Tensor | None = None,
+        strides: Tensor | None = None,
+        confine: Callable[[Tensor, Tensor], None] | None = None,
+    ) -> None:
+        self.z = start
+        self.losses = torch.full((len(start), num_steps), math.nan, device=start.device)
+        self.alive = torch.ones(len(start), dtype=torch.bool, device=start.device)
+        self.dropped = torch.zeros_like(self.alive)
+        self.lanes = torch.arange(len(start), device=start.device)
+        self.num_done = 0
+        self._objective, self._strides, self._confine = objective, strides, confine
+        self._start = None if rates is None else start.clone()
+        self._rates = None if rates is None else rates[:, None]
+        self._variable = (start.clone() if rates is None else torch.zeros_like(start)).requires_grad_(True)
+        self._optimizer = make_optimizer(self._variable)
+
+    def _position(self) -> Tensor:
+        """Return z of the lanes that go on, differentiable in what the optimiser moves."""
+        if self._start is None or self._rates is None:
+            return self._variable
+        return self._start + self._rates * self._variable
+
+    def step(self, lr: float) -> None:
+        """Take one step in all lanes that go on, at this learning rate."""
+        v = self._variable
+        self._optimizer.param_groups[0]["lr"] = lr
+        losses = self._objective.losses(self._position(), self.num_done)
+        (gradient,) = torch.autograd.grad(losses.sum(), v)
+        with torch.no_grad():
+            # A lane without a finite gradient takes no step, whatever its optimiser remembers.
+            alive = self.alive[self.lanes] & losses.isfinite() & gradient.isfinite().all(dim=1)
+            v.grad = gradient.masked_fill_(~alive[:, None], 0)
+            before = v.clone()
+            self._optimizer.step()
+            if self._strides is not None:
+                v.sub_(before).mul_(self._strides).add_(before)
+            if self._confine:
+                self._confine(v, self.lanes)
+            alive &= v.isfinite().all(dim=1)
+            v.copy_(torch.where(alive[:, None], v, before))
+        # What is known of a lane stays behind when it leaves.
+        self.losses[self.lanes, self.num_done] = losses.detach().float()
+        self.alive[self.lanes], self.z[self.lanes] = alive, self._position().detach()
+        self.num_done += 1
+
+    def keep(self, stays: Tensor) -> None:
+        """Go on in some of the lanes alone: those that go on so far and stay, bool [L]."""
+        kept = stays[self.lanes].nonzero().flatten()
+        self.lanes = self.lanes[kept]
+        self._objective.keep(kept)
+        self._variable, self._optimizer = keep_lanes(self._optimizer, self._variable, kept)
+        if self._start is not None and self._rates is not None:
+            self._start, self._rates = self._start[kept], self._rates[kept]
+
+    def drop(self, lanes: Tensor) -> None:
+        """Tell lanes, bool [L], to leave for better ones of their picture; `keep` lets them go."""
+        self.dropped |= lanes
+
+    def last_losses(self) -> Tensor:
+        """Return the last loss that each lane had, [L]; infinite where that was no number."""
+        steps = torch.arange(self.losses.shape[1], device=self.losses.device)
+        had = torch.where(self.losses.isnan(), -1, steps).amax(dim=1)
+        return self.losses.gather(1, had.clamp(min=0)[:, None])[:, 0].nan_to_num(math.inf)
+
+
+def keep_lanes(optimizer: torch.optim.Optimizer, z: Tensor, kept: Tensor) -> tuple[Tensor, torch.optim.Optimizer]:
+    """Return some of the lanes, and an optimiser that remembers them alone.
+
+    Args:
+        optimizer: over z, and nothing else.
+        z: [L, D].
+        kept: their indices, int64.
+    """
+    fewer = z.detach()[kept].requires_grad_(True)
+    options = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
+    successor = type(optimizer)([fewer], **options)
+    successor.state[fewer] = {
+        key: value[kept] if isinstance(value, Tensor) and value.ndim else value
+        for key, value in optimizer.state[z].items()
+    }
+    return fewer, successor

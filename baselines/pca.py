@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from baselines.components import IMAGE_SIZE, Basis, load_basis
-from ganrev.codec import check_blobs, check_images
+from ganrev.codec import CodecIdentity, DescribedCodec, EncodeReport, check_blobs, check_images
 from ganrev.frame import CorruptFileError, Frame, NotAContainerError, WrongGeneratorError
 from ganrev.options import is_number, is_whole
 from ganrev.quantise import SYMBOL_LIMIT
@@ -35,7 +35,7 @@ FRAME = Frame(".pca", b"PC", f"Be{FINGERPRINT_BYTES}s")
 ROUNDING = 0.34  # on validation faces 6 % fewer bytes at the PSNR of plain rounding, 20 % fewer at its SSIM
 
 
-class PCA:
+class PCA(DescribedCodec):
     """Rounds the coefficients of a basis, all with one step, and codes each by the Laplace law of its component.
 
     Args:
@@ -50,21 +50,26 @@ class PCA:
     """
 
     suffix = ".pca"
+    has_learned = True
 
     def __init__(self, basis: Basis, step: float, rounding: float = ROUNDING) -> None:
         self.step, self.rounding = check_step(step, basis.image_size), check_rounding(rounding)
         self.basis, self.image_size, self.digest, self.card = basis, basis.image_size, basis.digest, basis.card
         self._mark = bytes.fromhex(self.digest)[:FINGERPRINT_BYTES]
 
-    def encode(self, images: Tensor) -> list[bytes]:
+    def identity(self) -> CodecIdentity:
+        """Return the step as files store it, and the digest of the basis."""
+        return CodecIdentity(type(self).__name__.lower(), step=self.step, weights=self.digest)
+
+    def encode_with_report(self, images: Tensor) -> EncodeReport:
         """Compress uint8 [N, 3, H, H] RGB, H the basis's size, to N `.pca` files."""
         check_images(images, self.image_size)
         if not len(images):
-            return []
+            return EncodeReport([])
         coefficients = self.basis.coefficients(images) / self.step
         symbols = (coefficients.sign() * (coefficients.abs() + self.rounding).floor()).to(torch.int32)
         scales = self._scales(self.step)
-        return [self._write(encode_with_scales(row, scales)) for row in symbols.numpy()]
+        return EncodeReport([self._write(encode_with_scales(row, scales)) for row in symbols.numpy()])
 
     def decode(self, blobs: list[bytes]) -> Tensor:
         """Draw uint8 [N, 3, H, H] RGB from `.pca` files.

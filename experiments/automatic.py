@@ -8,16 +8,14 @@ that of all its reversals and roundings.
 import logging
 from collections.abc import Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from experiments import composition
-from experiments.recode import recode
 from ganrev.errors import plain_errors
 from ganrev.metrics import mean_and_interval
-from ganrev.runner import load_rows, run
+from ganrev.recode import recode
 
 
 def measure_grid(experiment: dict[str, Any], user: Sequence[str]) -> pd.DataFrame:
@@ -27,10 +25,10 @@ def measure_grid(experiment: dict[str, Any], user: Sequence[str]) -> pd.DataFram
     reversals = list(product(*([f"{key}={value}" for value in grid[key]] for key in grid if key != "quant.step")))
     for number, settings in enumerate(reversals, start=1):
         print(f"reversal {number} of {len(reversals)}: {' '.join(settings)}", flush=True)
-        folder = _run([*experiment["reversal"], *settings], user)
-        seconds = load_rows(folder).set_index("name")["encode_seconds"]
+        run = composition.run_one([*experiment["reversal"], *settings], user)
+        seconds = run.rows.set_index("name")["encode_seconds"]
         for step in grid["quant.step"]:
-            rows = recode(folder, [*experiment["rounding"], f"quant.step={step}"])
+            rows = recode(run, [*experiment["rounding"], f"quant.step={step}"])
             point = {"settings": " ".join([*settings, f"quant.step={step}"]), "reversal": number}
             frames.append(rows.assign(reversal_seconds=rows["name"].map(seconds), **point))
     return pd.concat(frames, ignore_index=True)
@@ -86,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         own = [*experiment["automatic"], f"codec.target_bytes={experiment['target_bytes']}"]
         composition.compose_all([own, experiment["reversal"]], arguments.overrides)
         print("automatic mode", flush=True)
-        automatic = load_rows(_run(own, arguments.overrides))
+        automatic = composition.run_one(own, arguments.overrides).rows
         grid = measure_grid(experiment, arguments.overrides)
         text = to_markdown(
             compare(grid, automatic, experiment["target_bytes"]), experiment.get("title", name), len(automatic)
@@ -96,10 +94,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         grid.to_csv(paths[0], index=False)
         paths[1].write_text(text, encoding="utf-8")
         print("\n" + text + "\n" + "\n".join(map(str, paths)))
-
-
-def _run(own: list[str], user: Sequence[str]) -> Path:
-    return run(composition.compose_config([*own, *composition.applicable(own, user)]))
 
 
 if __name__ == "__main__":

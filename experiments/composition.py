@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
+from ganrev.compose import compose_config
 from ganrev.paths import config_dir
+from ganrev.run_folder import RunFolder
 from ganrev.runner import run, unused_overrides
 
 _log = logging.getLogger(__name__)
@@ -109,12 +110,6 @@ def _has_key(cfg: DictConfig, override: str) -> bool:
     return override[0] in "+~" or (isinstance(node, DictConfig) and last in list(node))  # `in node` misses ???
 
 
-def compose_config(overrides: Sequence[str]) -> DictConfig:
-    """Compose `configs/config.yaml` with Hydra overrides, as `run.py` does."""
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return compose("config", overrides=list(overrides))
-
-
 def compose_all(rows: Sequence[Sequence[str]], user: Sequence[str]) -> list[tuple[DictConfig, list[str]]]:
     """Compose each row with the user's overrides that apply to it, to find mistakes before hours of work.
 
@@ -132,8 +127,13 @@ def compose_all(rows: Sequence[Sequence[str]], user: Sequence[str]) -> list[tupl
     return [(compose_config([*own, *some]), some) for own, some in zip(rows, added, strict=True)]
 
 
-def run_all(rows: Sequence[tuple[str, list[str]]], user: Sequence[str]) -> list[Path]:
-    """Run each row that has not been run before; returns the run folders.
+def run_one(own: list[str], user: Sequence[str]) -> RunFolder:
+    """Run one row that has not been run before, with the user's overrides that apply to it."""
+    return RunFolder(run(compose_config([*own, *applicable(own, user)])))
+
+
+def run_all(rows: Sequence[tuple[str, list[str]]], user: Sequence[str]) -> list[RunFolder]:
+    """Run each row that has not been run before; returns the runs.
 
     Args:
         rows: label and overrides of each; the label is printed as progress.
@@ -149,9 +149,9 @@ def run_all(rows: Sequence[tuple[str, list[str]]], user: Sequence[str]) -> list[
     for override in user:
         if override in unused:
             _log.warning("%s has no effect: no row reads it, or each makes its own choice", override)
-    folders = []
+    runs = []
     for number, ((label, own), (cfg, _)) in enumerate(zip(rows, configs, strict=True), start=1):
         print(f"[{number}/{len(rows)}] {label} ...", flush=True)
         # The runner warns about what a row's YAML sets in vain; an override that only other rows read is no mistake.
-        folders.append(run(cfg, own))
-    return folders
+        runs.append(RunFolder(run(cfg, own)))
+    return runs

@@ -15,36 +15,34 @@ from torch import Tensor
 
 from experiments import composition, drawing
 from ganrev.errors import plain_errors
-from ganrev.harness import read_decoded
 from ganrev.metrics import distortion
 from ganrev.pixels import to_images, to_png
-from ganrev.runner import load_pictures, load_rows, load_summary
+from ganrev.run_folder import RunFolder
+from ganrev.runner import load_pictures
 
 
-def _name_at(folder: Path, picture: int) -> str:
+def _name_at(run: RunFolder, picture: int) -> str:
     """Return the name of the picture at a place among a run's rows."""
-    names = load_rows(folder)["name"].tolist()
+    names = run.rows["name"].tolist()
     if not 0 <= picture < len(names):
         raise ValueError(
-            f"picture {picture} is not among the {len(names)} pictures of {folder}: give one from 0 to "
+            f"picture {picture} is not among the {len(names)} pictures of {run}: give one from 0 to "
             f"{len(names) - 1}, or take more by data.limit={max(picture, 0) + 1}"
         )
     return names[picture]
 
 
-def panel_of(label: str, folder: Path, name: str) -> drawing.Panel:
+def panel_of(label: str, run: RunFolder, name: str) -> drawing.Panel:
     """Return a stored run's decoded picture with its file's size and scores.
 
     Raises:
         ValueError: the run has no such picture.
     """
-    rows = load_rows(folder).set_index("name")
+    rows = run.rows.set_index("name")
     if name not in rows.index:
-        raise ValueError(
-            f"{folder} ({label}) has no picture {name}, it may have failed; choose another one by --picture"
-        )
+        raise ValueError(f"{run} ({label}) has no picture {name}, it may have failed; choose another one by --picture")
     line = rows.loc[name]
-    return drawing.Panel(label, read_decoded(folder, name), int(line["num_bytes"]), line["psnr"], line["ssim"])
+    return drawing.Panel(label, run.decoded(name), int(line["num_bytes"]), line["psnr"], line["ssim"])
 
 
 def comparison(experiment: dict[str, Any], user: Sequence[str], picture: int) -> list[drawing.Panel]:
@@ -52,9 +50,9 @@ def comparison(experiment: dict[str, Any], user: Sequence[str], picture: int) ->
     panels = experiment["panels"]
     labels = [panel["label"] for panel in panels]
     rows = [(f"{experiment['file']}: {panel['label']}", panel["overrides"]) for panel in panels]
-    folders = composition.run_all(rows, user)
-    name = _name_at(folders[0], picture)
-    return [panel_of(label, folder, name) for label, folder in zip(labels, folders, strict=True)]
+    runs = composition.run_all(rows, user)
+    name = _name_at(runs[0], picture)
+    return [panel_of(label, run, name) for label, run in zip(labels, runs, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -87,23 +85,23 @@ def reversal(experiment: dict[str, Any], user: Sequence[str], picture: int) -> R
         ValueError: the run leaves no trace, since its codec is not GAN reversal.
     """
     overrides = experiment["overrides"]
-    (folder,) = composition.run_all([(f"{experiment['file']}: reversal under way", overrides)], user)
-    if not (folder / "traces.npz").exists():
-        raise ValueError(f"{folder} has no traces.npz: Figure 1 shows GAN reversal, and needs codec=gan")
+    (run,) = composition.run_all([(f"{experiment['file']}: reversal under way", overrides)], user)
+    traces = run.traces
+    if not traces:
+        raise ValueError(f"{run} has no traces.npz: Figure 1 shows GAN reversal, and needs codec=gan")
     cfg = composition.compose_config([*overrides, *composition.applicable(overrides, user)])
-    name = _name_at(folder, picture)
-    pictures = load_pictures(cfg, load_summary(folder)["image_size"])
+    name = _name_at(run, picture)
+    pictures = load_pictures(cfg, run.summary["image_size"])
     original = pictures.images[pictures.names.index(name)]
-    with np.load(folder / "traces.npz") as traces:
-        chosen = int(traces["chosen"][picture])
-        all_steps = traces["snapshot_steps"]
-        kept = np.unique(np.linspace(0, len(all_steps) - 1, experiment["num_steps"]).round().astype(int))
-        steps = all_steps[kept].tolist()
-        latents = torch.from_numpy(traces["snapshots"][picture, chosen, kept])
-        losses = traces["losses"][picture]
+    chosen = int(traces["chosen"][picture])
+    all_steps = traces["snapshot_steps"]
+    kept = np.unique(np.linspace(0, len(all_steps) - 1, experiment["num_steps"]).round().astype(int))
+    steps = all_steps[kept].tolist()
+    latents = torch.from_numpy(traces["snapshots"][picture, chosen, kept])
+    losses = traces["losses"][picture]
     drawn = draw_latents(cfg, latents)
     under_way = [_compared(f"step {step}", original, image) for step, image in zip(steps, drawn, strict=True)]
-    decoded = panel_of("decoded file", folder, name)
+    decoded = panel_of("decoded file", run, name)
     loss_name = str(cfg.loss["_target_"]).rsplit(".", 1)[-1]
     start = drawing.Panel("original, PNG", original, len(to_png(original)), math.inf, 1.0)
     return Reversal(start, steps, under_way, decoded, losses, chosen, loss_name)

@@ -3,17 +3,15 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from experiments import composition, drawing
-from experiments.recode import recode
 from ganrev.errors import plain_errors
 from ganrev.metrics import mean_and_interval
-from ganrev.runner import load_rows, run
+from ganrev.recode import recode
 
 MEASURES = ("psnr", "ssim", "stlpips")
 
@@ -50,19 +48,15 @@ def read_curves(experiment: dict[str, Any]) -> list[Curve]:
 def measure(curve: Curve, user: Sequence[str]) -> pd.DataFrame:
     """Return one line a point: means over pictures and half widths of their 95 % intervals."""
     lines = []
-    folder = _run(curve.reversal, user) if curve.reversal else None
+    run = composition.run_one(curve.reversal, user) if curve.reversal else None
     for number, point in enumerate(curve.points, start=1):
         print(f"{curve.label}, point {number} of {len(curve.points)}: {' '.join(point)}", flush=True)
-        rows = recode(folder, point) if folder else load_rows(_run(point, user))
+        rows = recode(run, point) if run else composition.run_one(point, user).rows
         line = {"curve": curve.label, "point": " ".join(point), "num_images": len(rows)}
         for key in ("num_bytes", *(key for key in MEASURES if key in rows)):
             line[key], line[f"{key}_ci95"] = mean_and_interval(rows[key].tolist())
         lines.append(line)
     return pd.DataFrame(lines)
-
-
-def _run(overrides: list[str], user: Sequence[str]) -> Path:
-    return run(composition.compose_config([*overrides, *composition.applicable(overrides, user)]))
 
 
 def at_sizes(frame: pd.DataFrame, sizes: Sequence[float]) -> pd.DataFrame:

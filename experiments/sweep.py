@@ -13,7 +13,7 @@ import pandas as pd
 from experiments import composition
 from ganrev.errors import plain_errors
 from ganrev.jobs import read_failed, read_records
-from ganrev.runner import load_summary
+from ganrev.run_folder import RunFolder
 
 _log = logging.getLogger(__name__)
 
@@ -36,10 +36,10 @@ def collect(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
     for record in records:
         if "run" not in record:
             continue
-        folder = Path(record["run"])
-        summary = load_summary(folder)
+        run = RunFolder(record["run"])
+        summary = run.summary
         line: dict[str, Any] = dict(override.lstrip("+").split("=", 1) for override in record["overrides"])
-        line |= {"run": folder.name} | {key: summary[key] for key in ("num_images", "image_size", "cr", "file_cr")}
+        line |= {"run": run.name} | {key: summary[key] for key in ("num_images", "image_size", "cr", "file_cr")}
         line |= summary["mean"]
         line |= {f"{key}_ci95": value for key, value in summary["ci95"].items()}
         line |= {key: len(summary[key]) for key in ("images_failed", "images_skipped")}

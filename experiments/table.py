@@ -1,19 +1,22 @@
 """`python -m experiments.table experiment=table1`: measure each row of a YAML list, beside the paper's figures."""
 
-import json
 import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pandas as pd
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from experiments import composition, rendering
+from ganrev.data.seen import Seen
 from ganrev.errors import plain_errors
-from ganrev.runner import load_rows, load_summary, training_notes
+from ganrev.generator import Generator
+from ganrev.report import training_notes
+from ganrev.run_folder import RunFolder
 
 PAPER_FIGURES = ("bpp", "cr", "psnr", "mse", "ssim")
 _METRICS = ("num_bytes", "paper_bytes", "bpp", "paper_bpp", "psnr", "mse", "ssim", "stlpips")
@@ -21,11 +24,6 @@ _SECONDS = ("encode_seconds", "decode_seconds")
 
 # Overrides that change no number.
 _SILENT = ("out", "force")
-
-# What a reader of the numbers must know about a generator.
-_CAVEATS = {
-    "ganrev.generator.pggan.load": "the generator was trained on all of CelebA: no CelebA picture is unseen to it"
-}
 
 
 @dataclass(frozen=True)
@@ -76,11 +74,11 @@ def _number(value: float | str | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def collect(rows: Sequence[Row], folders: Sequence[Path]) -> pd.DataFrame:
+def collect(rows: Sequence[Row], runs: Sequence[RunFolder]) -> pd.DataFrame:
     """Return one line a row: measured means, half widths of their 95 % intervals (`_ci95`), `_in_paper` figures."""
     lines = []
-    for row, folder in zip(rows, folders, strict=True):
-        summary, origin = load_summary(folder), load_provenance(folder)
+    for row, run in zip(rows, runs, strict=True):
+        summary, origin = run.summary, run.provenance
         mean, half = summary["mean"], summary["ci95"]
         metrics = [key for key in _METRICS if key in mean]
         line = {"scheme": row.label, "num_images": summary["num_images"], "image_size": summary["image_size"]}
@@ -91,14 +89,9 @@ def collect(rows: Sequence[Row], folders: Sequence[Path]) -> pd.DataFrame:
         line |= {f"{key}_in_paper": row.paper.get(key, math.nan) for key in PAPER_FIGURES}
         line |= {key: len(summary[key]) for key in ("images_failed", "images_skipped")}
         line |= {key: summary[key] for key in ("lanes", "lanes_diverged")}
-        line["run"] = folder.name
+        line["run"] = run.name
         lines.append(line | _origin(origin))
     return pd.DataFrame(lines)
-
-
-def load_provenance(folder: Path) -> dict:
-    """Return a run's `provenance.json`."""
-    return json.loads((folder / "provenance.json").read_text())
 
 
 def _origin(origin: dict) -> dict:
@@ -117,7 +110,7 @@ def _hardware(hardware: dict) -> str:
     return f"{hardware['gpu']}; {cpu}" if hardware["gpu"] else cpu
 
 
-def notes(frame: pd.DataFrame, folders: Sequence[Path], user: Sequence[str]) -> list[str]:
+def notes(frame: pd.DataFrame, runs: Sequence[RunFolder], user: Sequence[str]) -> list[str]:
     """Return what must stand under a table: units, sizes, losses, machine and commit."""
     sizes = frame["image_size"].unique()
     size = f" of {sizes[0]} x {sizes[0]} pixels" if len(sizes) == 1 else ""
@@ -133,38 +126,46 @@ def notes(frame: pd.DataFrame, folders: Sequence[Path], user: Sequence[str]) -> 
     telling = [override for override in user if override.split("=")[0] not in _SILENT]
     if telling:
         lines.append(f"With {' '.join(telling)}.")
-    return lines + _generators(folders) + _weakest(frame, folders) + _losses(frame, folders) + _origins(frame)
+    return lines + _generators(runs) + _weakest(frame, runs) + _losses(frame, runs) + _origins(frame)
 
 
-def _generators(folders: Sequence[Path]) -> list[str]:
+def _generators(runs: Sequence[RunFolder]) -> list[str]:
     """Name the weights behind the rows, and what must be known about them."""
     lines = []
-    for folder in folders:
-        generator = OmegaConf.select(OmegaConf.load(folder / "config.yaml"), "codec.generator")
-        if isinstance(generator, DictConfig):
-            target = generator["_target_"]
-            digest = load_provenance(folder)["weights"][:12]
-            caveat = f"; {_CAVEATS[target]}" if target in _CAVEATS else ""
-            lines.append(f"Generator: {target.split('.')[-2]}, weights {digest}{caveat}.")
+    for run in runs:
+        config = OmegaConf.select(run.config, "codec.generator")
+        if isinstance(config, DictConfig):
+            name, caveat = _kind_of_generator(config["_target_"])
+            told = f"; {caveat}" if caveat else ""
+            lines.append(f"Generator: {name}, weights {run.provenance['weights'][:12]}{told}.")
     return list(dict.fromkeys(lines))
 
 
-def _weakest(frame: pd.DataFrame, folders: Sequence[Path]) -> list[str]:
+def _kind_of_generator(target: str) -> tuple[str, str]:
+    """Return name and caveat of what a config's `_target_` makes: a class, or a function that says what it returns."""
+    made = get_object(target)
+    kind = made if isinstance(made, type) else get_type_hints(made).get("return", made)
+    caveat = kind.caveat if isinstance(kind, type) and issubclass(kind, Generator) else ""
+    return kind.__module__.rpartition(".")[2], caveat
+
+
+def _weakest(frame: pd.DataFrame, runs: Sequence[RunFolder]) -> list[str]:
     """Tell of seen pictures, all of which could come out, how well all but a few did."""
     lines = []
-    for scheme, folder in zip(frame["scheme"], folders, strict=True):
-        if OmegaConf.load(folder / "config.yaml").data["_target_"] == "ganrev.data.seen.Seen":
-            psnr = load_rows(folder)["psnr"].quantile(0.05, interpolation="higher")
+    for scheme, run in zip(frame["scheme"], runs, strict=True):
+        source = get_object(run.config.data["_target_"])
+        if isinstance(source, type) and issubclass(source, Seen):
+            psnr = run.rows["psnr"].quantile(0.05, interpolation="higher")
             lines.append(f"{scheme}: 95 % of its pictures have a PSNR of {psnr:.1f} dB or more.")
     return lines
 
 
-def _losses(frame: pd.DataFrame, folders: Sequence[Path]) -> list[str]:
+def _losses(frame: pd.DataFrame, runs: Sequence[RunFolder]) -> list[str]:
     """Name pictures that are missing or were trained on, and lanes that diverged."""
     skipped: dict[str, str] = {}
     lines = []
-    for scheme, folder in zip(frame["scheme"], folders, strict=True):
-        summary = load_summary(folder)
+    for scheme, run in zip(frame["scheme"], runs, strict=True):
+        summary = run.summary
         skipped |= summary["images_skipped"]
         lines += [f"{scheme}: {line}." for line in training_notes(summary)]
         lines += [f"{scheme}: {name} failed: {reason}." for name, reason in summary["images_failed"].items()]
@@ -209,10 +210,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     with plain_errors():
         experiment = composition.load_experiment(name, "rows")
         rows = read_rows(experiment)
-        folders = composition.run_all([(row.label, row.overrides) for row in rows], arguments.overrides)
-        frame = collect(rows, folders)
+        runs = composition.run_all([(row.label, row.overrides) for row in rows], arguments.overrides)
+        frame = collect(rows, runs)
         title = experiment.get("title", experiment["name"])
-        lines = notes(frame, folders, arguments.overrides)
+        lines = notes(frame, runs, arguments.overrides)
         paths = write(frame, title, lines, arguments.results, experiment["name"])
         print("\n" + rendering.to_text(rendering.cells(frame), title, lines))
         print("\n" + "\n".join(map(str, paths)))

@@ -9,7 +9,9 @@ from omegaconf import DictConfig
 
 from ganrev.errors import plain_errors
 from ganrev.paths import config_dir
-from ganrev.runner import describe, run
+from ganrev.report import describe
+from ganrev.run_folder import RunFolder
+from ganrev.runner import run
 
 
 @hydra.main(config_path=str(config_dir()), config_name="config", version_base="1.3")
@@ -20,5 +22,5 @@ def main(cfg: DictConfig) -> str:
     guard = nullcontext() if hydra_config.mode == RunMode.MULTIRUN else plain_errors()
     with guard:
         folder = run(cfg, list(hydra_config.overrides.task))
-        print(describe(folder))
+        print(describe(RunFolder(folder)))
     return str(folder)

@@ -1,12 +1,14 @@
-"""Files that are written completely or not at all."""
+"""Files that are written completely or not at all, and JSON that every reader takes."""
 
 import errno
+import json
+import math
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -46,3 +48,18 @@ def open_whole(path: Path) -> Iterator[BinaryIO]:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def to_json(value: dict[str, Any]) -> str:
+    """Write JSON that every reader takes: infinite numbers as the string `inf`, undefined ones as null."""
+
+    def clean(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {key: clean(inner) for key, inner in item.items()}
+        if isinstance(item, list | tuple):
+            return [clean(inner) for inner in item]
+        if isinstance(item, float) and not math.isfinite(item):
+            return None if math.isnan(item) else str(item)
+        return item
+
+    return json.dumps(clean(value), indent=2, allow_nan=False) + "\n"

@@ -9,42 +9,26 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from ganrev import metrics, trace
-from ganrev.auto import Choice
-from ganrev.codec import Codec
+from ganrev import metrics
+from ganrev.codec import DescribedCodec, EncodeReport
 from ganrev.data.pictures import Pictures
-from ganrev.journal import Journal
 from ganrev.options import is_whole
-from ganrev.pixels import from_pillow
+from ganrev.record import COLUMNS
+from ganrev.run_folder import RunFolder, join_traces
 
 log = logging.getLogger(__name__)
 
-COLUMNS = (
-    "name",
-    "celeba_id",
-    "num_bytes",
-    "paper_bytes",
-    "bpp",
-    "paper_bpp",
-    "psnr",
-    "mse",
-    "ssim",
-    "encode_seconds",
-    "decode_seconds",
-)
-
-
-_CHOSEN = ("loss", "lr", "restart", "lmbda", "step", "hit")
+_CHOSEN = "chosen_"  # begins the columns of what the codec chose
 
 
 @dataclass(frozen=True)
@@ -55,8 +39,8 @@ class Encoded:
         batches: names of the pictures that have a file, batch by batch.
         seconds: encode time by name, the batch's time shared equally.
         failed: reason by name, for pictures that the codec refused.
-        choices: what the codec's `on_choice` was given, by name; empty for a codec that has none.
-        traces: what the codec's `on_trace` was given, joined (`ganrev.trace`); empty for a codec that has none.
+        choices: what the codec reports to have chosen, by name; empty for a codec that chooses nothing.
+        traces: what the codec reports for figures, joined; empty for a codec that leaves nothing.
     """
 
     batches: list[list[str]]
@@ -73,14 +57,13 @@ def check_batch_size(batch_size: object) -> int:
     return int(batch_size)
 
 
-def encode_all(codec: Codec, pictures: Pictures, folder: Path, batch_size: int) -> Encoded:
-    """Write `folder/blobs/<name><suffix>` for each picture; a batch that fails is tried one by one.
+def encode_all(codec: DescribedCodec, pictures: Pictures, run: RunFolder, batch_size: int) -> Encoded:
+    """Write the file of each picture; a batch that fails is tried one by one.
 
-    Batches that `folder/journal` holds are taken from there.
+    Batches that the run's journal holds are taken from there.
     """
     batch_size = check_batch_size(batch_size)
-    (folder / "blobs").mkdir(parents=True, exist_ok=True)
-    journal = Journal(folder, "encode")
+    journal = run.journal("encode")
     results, traces = [], []
     bar = tqdm(total=len(pictures.names), desc="encoding", unit="picture", leave=False)
     for begin in range(0, len(pictures.names), batch_size):
@@ -88,44 +71,45 @@ def encode_all(codec: Codec, pictures: Pictures, folder: Path, batch_size: int) 
         names = pictures.names[batch]
         found = journal.find(names)
         if found is None:
-            found = _encode_batch(codec, names, pictures.images[batch], folder / "blobs")
+            found = _encode_batch(codec, names, pictures.images[batch], run)
             journal.keep(names, *found)  # after the files: whoever finds it finds them
         results.append(found[0])
         traces += [found[1]] if found[1] else []
         bar.update(len(names))
     bar.close()
-    seconds = {name: value for result in results for name, value in result["seconds"].items()}
-    failed = {name: reason for result in results for name, reason in result["failed"].items()}
-    choices = {name: choice for result in results for name, choice in result["choices"].items()}
+    seconds, failed, choices = (
+        {name: value for result in results for name, value in result[key].items()}
+        for key in ("seconds", "failed", "choices")
+    )
     batches = [list(result["seconds"]) for result in results if result["seconds"]]
-    return Encoded(batches, seconds, failed, choices, trace.join(traces))
+    return Encoded(batches, seconds, failed, choices, join_traces(traces))
 
 
 def _encode_batch(
-    codec: Codec, names: list[str], images: Tensor, blobs_dir: Path
+    codec: DescribedCodec, names: list[str], images: Tensor, run: RunFolder
 ) -> tuple[dict[str, dict], dict[str, np.ndarray]]:
     """Write a batch's files; returns `seconds`, `failed` and `choices` as in `Encoded`, and the trace."""
-    traces: list[trace.Trace] = []
-    choices: list[Choice] = []
-    if hasattr(codec, "on_trace"):
-        codec.on_trace = traces.append
-    if hasattr(codec, "on_choice"):
-        codec.on_choice = choices.extend
     seconds: dict[str, float] = {}
     failed: dict[str, str] = {}
-    for group, blobs, elapsed in _encode(codec, names, images, failed):
-        for name, blob in zip(group, blobs, strict=True):
-            (blobs_dir / f"{name}{codec.suffix}").write_bytes(blob)
+    choices: dict[str, dict] = {}
+    traces = []
+    for group, report, elapsed in _encode(codec, names, images, failed):
+        for name, blob in zip(group, report.blobs, strict=True):
+            run.write_blob(name, blob)
             seconds[name] = elapsed / len(group)
-    chosen = {name: asdict(choice) for name, choice in zip(seconds, choices, strict=False)}  # a codec may have none
-    return {"seconds": seconds, "failed": failed, "choices": chosen}, trace.join([t.arrays() for t in traces])
+        if report.choices:
+            choices |= {name: dict(choice) for name, choice in zip(group, report.choices, strict=True)}
+        traces += [report.trace] if report.trace else []
+    return {"seconds": seconds, "failed": failed, "choices": choices}, join_traces(traces)
 
 
-def _encode(codec: Codec, names: list[str], images: Tensor, failed: dict[str, str]):
-    """Yield (names, blobs, seconds): the batch at once, or picture by picture where one of them is refused."""
+def _encode(
+    codec: DescribedCodec, names: list[str], images: Tensor, failed: dict[str, str]
+) -> Iterator[tuple[list[str], EncodeReport, float]]:
+    """Yield (names, report, seconds): the batch at once, or picture by picture where one of them is refused."""
     began = time.perf_counter()
     try:
-        yield names, codec.encode(images), time.perf_counter() - began
+        yield names, codec.encode_with_report(images), time.perf_counter() - began
     except ValueError as error:
         if len(names) == 1:
             failed[names[0]] = str(error)
@@ -135,47 +119,51 @@ def _encode(codec: Codec, names: list[str], images: Tensor, failed: dict[str, st
             yield from _encode(codec, [name], image[None], failed)
 
 
-def decode_all(folder: Path, batches: list[list[str]] | None = None) -> dict[str, float]:
-    """Decode `folder/blobs` in a separate process; returns decode seconds by name.
+def decode_all(run: RunFolder, batches: list[list[str]] | None = None) -> dict[str, float]:
+    """Decode a run's files in a separate process; returns decode seconds by name.
 
     Args:
-        folder: a run's.
+        run: whose config and files that process reads.
         batches: names of the files to decode at a time; None for all, in the order of their names.
 
     Raises:
         RuntimeError: that process failed; its message is passed on.
     """
-    command = [sys.executable, "-m", "ganrev.decoding", str(folder), str(os.getpid())]
+    command = [sys.executable, "-m", "ganrev.decoding", str(run), str(os.getpid())]
     # Whatever this process can import, run from another folder or not, that one can too.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(
         command, input=json.dumps(batches), capture_output=True, text=True, check=False, env=environment
     )
     if done.returncode:
-        raise RuntimeError(f"decoding {folder} failed:\n{done.stderr.strip()}")
+        raise RuntimeError(f"decoding {run} failed:\n{done.stderr.strip()}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def read_decoded(folder: Path, name: str) -> Tensor:
-    """Return uint8 [3, H, W] of `folder/decoded/<name>.png`."""
-    with Image.open(folder / "decoded" / f"{name}.png") as picture:
-        return from_pillow(picture)
+def score(
+    codec: DescribedCodec, pictures: Pictures, run: RunFolder, encoded: Encoded, decode: dict[str, float]
+) -> pd.DataFrame:
+    """Return one row for each picture that has a file, by the columns of `ganrev.record.ROWS`.
 
-
-def score(pictures: Pictures, folder: Path, suffix: str, encoded: Encoded, decode: dict[str, float]) -> pd.DataFrame:
-    """Return one row a picture: `COLUMNS`, `png_paper_bytes`, `stlpips` where its extra is there, `chosen_…`."""
-    journal = Journal(folder, "score")
+    Args:
+        codec: counts bytes as the paper does.
+        pictures: the originals.
+        run: whose files and decoded pictures are scored.
+        encoded: what encoding left.
+        decode: decode seconds by name.
+    """
+    journal = run.journal("score")
     position = {name: i for i, name in enumerate(pictures.names)}
     rows = []
     for names in tqdm(encoded.batches, desc="scoring", unit="batch", leave=False):
         found = journal.find(names)
         if found is None:
             images = pictures.images[[position[name] for name in names]]
-            found = ({"scores": _score_batch(names, images, folder, suffix)}, {})
+            found = ({"scores": _score_batch(codec, names, images, run)}, {})
             journal.keep(names, *found)
         for name, scores in zip(names, found[0]["scores"], strict=True):
             seconds = {"encode_seconds": encoded.seconds[name], "decode_seconds": decode[name]}
-            chosen = {f"chosen_{key}": encoded.choices[name][key] for key in _CHOSEN if name in encoded.choices}
+            chosen = {f"{_CHOSEN}{key}": value for key, value in encoded.choices.get(name, {}).items()}
             rows.append({"name": name, "celeba_id": pictures.celeba_ids[position[name]]} | scores | seconds | chosen)
     if not rows:
         return pd.DataFrame(columns=list(COLUMNS))
@@ -183,14 +171,14 @@ def score(pictures: Pictures, folder: Path, suffix: str, encoded: Encoded, decod
     return pd.DataFrame(rows, columns=[*COLUMNS, *others]).astype({"celeba_id": "Int64"})
 
 
-def _score_batch(names: list[str], images: Tensor, folder: Path, suffix: str) -> list[dict[str, float]]:
+def _score_batch(codec: DescribedCodec, names: list[str], images: Tensor, run: RunFolder) -> list[dict[str, float]]:
     """Return the scores of each picture of a batch, uint8 [N, 3, H, W], by their columns."""
-    decoded = torch.stack([read_decoded(folder, name) for name in names])
+    decoded = torch.stack([run.decoded(name) for name in names])
     height, width = images.shape[-2:]
     scores = []
     for name, image, drawn in zip(names, images, decoded, strict=True):
-        blob = (folder / "blobs" / f"{name}{suffix}").read_bytes()
-        paper = metrics.paper_bytes(blob)
+        blob = run.blob(name)
+        paper = codec.bytes_for_paper(blob)
         rate = {
             "num_bytes": len(blob),
             "paper_bytes": paper,
@@ -204,14 +192,14 @@ def _score_batch(names: list[str], images: Tensor, folder: Path, suffix: str) ->
     return [one | {"stlpips": distance} for one, distance in zip(scores, distances, strict=True)]
 
 
-def summarise(rows: pd.DataFrame) -> dict:
+def summarise(rows: pd.DataFrame) -> dict[str, Any]:
     """Return means, 95 % half widths and the compression ratio over a run's rows.
 
     CR is the bzip2'd PNG over the codec's bytes, a ratio of means: `cr` from the paper's count, `file_cr` from
     whole files.
     """
     skip = ("name", "celeba_id")
-    columns = [c for c in rows.columns if c not in skip and not c.startswith("chosen_")]
+    columns = [c for c in rows.columns if c not in skip and not c.startswith(_CHOSEN)]
     pairs = {c: metrics.mean_and_interval(rows[c].astype(float).tolist()) for c in columns}
     means = {c: pair[0] for c, pair in pairs.items()}
     return {
@@ -222,18 +210,3 @@ def summarise(rows: pd.DataFrame) -> dict:
         "cr": means["png_paper_bytes"] / means["paper_bytes"],
         "file_cr": means["png_paper_bytes"] / means["num_bytes"],
     }
-
-
-def to_json(value: dict) -> str:
-    """Write JSON that every reader takes: infinite numbers as the string `inf`, undefined ones as null."""
-
-    def clean(item):
-        if isinstance(item, dict):
-            return {key: clean(inner) for key, inner in item.items()}
-        if isinstance(item, list | tuple):
-            return [clean(inner) for inner in item]
-        if isinstance(item, float) and not np.isfinite(item):
-            return None if np.isnan(item) else str(item)
-        return item
-
-    return json.dumps(clean(value), indent=2, allow_nan=False) + "\n"

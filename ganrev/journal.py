@@ -17,12 +17,12 @@ class Journal:
     batches is found, and they are done again.
 
     Args:
-        folder: a run's; the files go to `folder/journal/<stage>/`.
+        folder: of a run's journals; the files go to `folder/<stage>/`.
         stage: of the run, such as `encode`.
     """
 
     def __init__(self, folder: Path, stage: str) -> None:
-        self._folder = folder / "journal" / stage
+        self._folder = folder / stage
 
     def find(self, names: list[str]) -> tuple[dict, dict[str, np.ndarray]] | None:
         """Return what `keep` was given for a batch, or None."""

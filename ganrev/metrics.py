@@ -8,7 +8,7 @@ from scipy import stats
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
-from ganrev import container, perceptual
+from ganrev import perceptual
 from ganrev.pixels import to_png, to_x
 
 
@@ -30,16 +30,6 @@ def distortion(image: Tensor, decoded: Tensor) -> dict[str, float]:
         a, b, channel_axis=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
     )
     return {"psnr": psnr, "mse": mse, "ssim": float(ssim)}
-
-
-def paper_bytes(blob: bytes) -> int:
-    """Count bytes as the paper does.
-
-    The coded payload alone for a `.gr` file, without its header; the bzip2'd file for every other codec.
-    """
-    if container.is_container(blob):
-        return container.payload_bytes(blob)
-    return len(bz2.compress(blob, 9))
 
 
 def png_paper_bytes(image: Tensor) -> int:

@@ -1,6 +1,6 @@
 """What a reversal leaves for figures and summaries: losses, verdicts and latents under way."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,13 +33,6 @@ class Trace:
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the fields as arrays on the CPU, by name."""
         return {name: tensor.numpy() for name, tensor in vars(self).items()}
-
-
-def join(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Put traces of several batches, as `Trace.arrays` gives them, one behind the other; nothing from nothing."""
-    names = parts[0] if parts else ()
-    shared = "snapshot_steps"  # by all pictures
-    return {name: parts[0][name] if name == shared else np.concatenate([p[name] for p in parts]) for name in names}
 
 
 class Recorder:

@@ -11,7 +11,9 @@ from ganrev.cli import main
 from ganrev.device import Device
 from ganrev.losses import L1, MSE
 from ganrev.metrics import distortion
-from ganrev.runner import describe, load_rows, run
+from ganrev.report import describe
+from ganrev.run_folder import RunFolder
+from ganrev.runner import run
 from tests.test_symbol_search import drawn_images, told_generator
 from tests.tiny import OVERRIDES, compose_config, smooth_images
 
@@ -144,12 +146,12 @@ def test_a_run_keeps_what_was_chosen_for_each_picture(tmp_path, capsys):
     ]
     cfg = compose_config(*OVERRIDES, *common, f"out={tmp_path / 'runs'}", "codec.target_bytes=2000")
     folder = run(cfg)
-    rows = load_rows(folder)
+    rows = RunFolder(folder).rows
     assert set(rows["chosen_loss"]) <= {"ssim", "ssim_l1"}
     assert set(rows["chosen_lr"]) <= {0.1, 0.2}
     assert (rows[["chosen_lmbda", "chosen_step"]] > 0).all(axis=None)
     assert rows["chosen_hit"].tolist() == [False, False]
-    assert "2 of 2 files missed the target" in describe(folder)
+    assert "2 of 2 files missed the target" in describe(RunFolder(folder))
 
 
 def test_what_is_asked_for_in_vain_beside_a_size_is_told(tmp_path, capsys):

@@ -15,9 +15,10 @@ from PIL import Image
 from experiments import automatic as automatic_mode
 from experiments import composition, figures, rate_distortion, rendering, sweep, table, verify
 from experiments.composition import applicable
-from ganrev import harness, runner
+from ganrev import runner
 from ganrev.paths import config_dir
 from ganrev.perceptual import is_available
+from ganrev.run_folder import RunFolder
 from tests.tiny import OVERRIDES
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
@@ -280,7 +281,7 @@ def test_only_a_missing_row_runs(table1, place, common, monkeypatch):
     lost.rename(place / "lost")
     made = []
     evaluate = runner._evaluate
-    monkeypatch.setattr(runner, "_evaluate", lambda *a: (made.append(a[0]), evaluate(*a)))
+    monkeypatch.setattr(runner, "_evaluate", lambda *a: (made.append(a[-1].codec), evaluate(*a)))
     assert call(table.main, *common, "--results", place / "again")[1] == 0
     assert [codec.quality for codec in made] == [1]
     assert sorted(p.name for p in (lost / "blobs").iterdir()) == ["face0.jpg", "face1.jpg"]
@@ -338,7 +339,7 @@ def test_an_undefined_number_is_left_out_and_an_interval_of_one_picture_too():
 def test_a_generator_that_saw_the_test_pictures_is_called_so(tmp_path):
     (tmp_path / "config.yaml").write_text("codec: {generator: {_target_: ganrev.generator.pggan.load}}")
     (tmp_path / "provenance.json").write_text('{"weights": "0123456789abcdef"}')
-    (line,) = table._generators([tmp_path])
+    (line,) = table._generators([RunFolder(tmp_path)])
     assert line.startswith("Generator: pggan, weights 0123456789ab; ")
     assert "no CelebA picture is unseen to it" in line
 
@@ -449,11 +450,11 @@ def test_byte_counts_are_those_of_the_stored_files(drawn, place, common):
         for described, panel in zip(one["panels"], panels, strict=True):
             overrides = [*described["overrides"], *applicable(described["overrides"], common)]
             folder = runner.run(composition.compose_config(overrides))
-            name = runner.load_rows(folder)["name"][0]
+            name = RunFolder(folder).rows["name"][0]
             (blob,) = (folder / "blobs").glob(f"{name}.*")
             assert panel.num_bytes == len(blob.read_bytes())
             assert f"{panel.num_bytes:,} bytes" in panel.caption
-            assert (harness.read_decoded(folder, name) == panel.image).all()
+            assert (RunFolder(folder).decoded(name) == panel.image).all()
     assert comparisons[0][0].caption.endswith("lossless")
     assert "SSIM" in comparisons[0][-1].caption
     assert 12 < reversal.decoded.num_bytes < reversal.original.num_bytes
@@ -495,7 +496,7 @@ def test_another_picture_is_shown(common, drawn):
 def test_a_picture_that_one_codec_refused_is_named(common, drawn):
     folder = runner.run(composition.compose_config([*common, "codec=png"]))
     with pytest.raises(ValueError, match=r"\(JPEG\) has no picture face7"):
-        figures.panel_of("JPEG", folder, "face7")
+        figures.panel_of("JPEG", RunFolder(folder), "face7")
 
 
 def test_the_same_figures_are_the_same_files(place, common, drawn, tmp_path):

@@ -15,11 +15,15 @@ from PIL import Image
 
 from baselines.pillow import PNG
 from ganrev import harness, perceptual
+from ganrev.codec import described
 from ganrev.data.pictures import Pictures
 from ganrev.decoding import decode_folder
-from ganrev.harness import COLUMNS, decode_all, encode_all, read_decoded, score, summarise, to_json
+from ganrev.files import to_json
+from ganrev.harness import decode_all, encode_all, score, summarise
 from ganrev.metrics import distortion
 from ganrev.pixels import from_pillow
+from ganrev.record import COLUMNS
+from ganrev.run_folder import RunFolder
 from tests.tiny import RawCodec, smooth_images
 
 
@@ -58,7 +62,7 @@ class Counting(RawCodec):
 @pytest.mark.parametrize(("batch_size", "batches"), [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (100, [5])])
 def test_pictures_are_encoded_in_batches(tmp_path, batch_size, batches):
     codec, pictures = Counting(), make_pictures()
-    encoded = encode_all(codec, pictures, tmp_path, batch_size)
+    encoded = encode_all(described(codec), pictures, RunFolder(tmp_path, ".raw"), batch_size)
     assert codec.batches == batches
     assert encoded.failed == {}
     assert list(encoded.seconds) == pictures.names
@@ -70,13 +74,13 @@ def test_pictures_are_encoded_in_batches(tmp_path, batch_size, batches):
 def test_a_batchs_time_is_shared_by_its_pictures(tmp_path, monkeypatch):
     ticks = count(0, 6)  # seconds between two looks at the clock
     monkeypatch.setattr(harness, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
-    encoded = encode_all(RawCodec(), make_pictures(5), tmp_path, 3)
+    encoded = encode_all(described(RawCodec()), make_pictures(5), RunFolder(tmp_path, ".raw"), 3)
     assert list(encoded.seconds.values()) == [2, 2, 2, 3, 3]
 
 
 def test_a_picture_that_the_codec_refuses_is_named_and_its_batch_is_saved(tmp_path, caplog):
     pictures = make_pictures(5, red=[1, 3])
-    encoded = encode_all(RawCodec(picky=True), pictures, tmp_path, 3)
+    encoded = encode_all(described(RawCodec(picky=True)), pictures, RunFolder(tmp_path, ".raw"), 3)
     assert encoded.failed == {"face.1": "a red corner", "face.3": "a red corner"}
     assert "face.1 could not be encoded: a red corner" in caplog.text
     assert sorted(p.name for p in (tmp_path / "blobs").iterdir()) == ["face.0.raw", "face.2.raw", "face.4.raw"]
@@ -89,13 +93,13 @@ def test_an_error_of_the_program_is_not_swallowed(tmp_path):
             raise KeyError("a bug")
 
     with pytest.raises(KeyError, match="a bug"):
-        encode_all(Broken(), make_pictures(2), tmp_path, 2)
+        encode_all(described(Broken()), make_pictures(2), RunFolder(tmp_path, ".raw"), 2)
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, 1.5, "all", None])
 def test_batch_size_is_checked(tmp_path, batch_size):
     with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1, got"):
-        encode_all(RawCodec(), make_pictures(1), tmp_path, batch_size)
+        encode_all(described(RawCodec()), make_pictures(1), RunFolder(tmp_path, ".raw"), batch_size)
 
 
 # ---- decoding
@@ -103,14 +107,14 @@ def test_batch_size_is_checked(tmp_path, batch_size):
 
 def test_decoding_in_another_process_knows_only_files_and_codec(tmp_path, monkeypatch):
     pictures = make_pictures(3)
-    encode_all(RawCodec(), pictures, tmp_path, 16)
+    encode_all(described(RawCodec()), pictures, RunFolder(tmp_path, ".raw"), 16)
     configure(tmp_path, size=32)
     monkeypatch.chdir("/")  # whatever can be imported here can be imported there
-    seconds = decode_all(tmp_path)
+    seconds = decode_all(RunFolder(tmp_path))
     assert list(seconds) == sorted(pictures.names)
     assert all(value >= 0 for value in seconds.values())
     for name, image in zip(pictures.names, pictures.images, strict=True):
-        assert torch.equal(read_decoded(tmp_path, name), image)
+        assert torch.equal(RunFolder(tmp_path).decoded(name), image)
 
 
 def test_a_failure_of_that_process_is_passed_on(tmp_path):
@@ -118,16 +122,16 @@ def test_a_failure_of_that_process_is_passed_on(tmp_path):
     (tmp_path / "blobs" / "face.png").write_bytes(b"no picture")
     configure(tmp_path, "baselines.pillow.PNG")
     with pytest.raises(RuntimeError, match=r"(?s)decoding .* failed:.*not a whole PNG file"):
-        decode_all(tmp_path)
+        decode_all(RunFolder(tmp_path))
 
 
 def test_more_files_than_a_batch_of_the_decoder(tmp_path):
     pictures = make_pictures(35)
-    encode_all(RawCodec(), pictures, tmp_path, 16)
+    encode_all(described(RawCodec()), pictures, RunFolder(tmp_path, ".raw"), 16)
     configure(tmp_path, size=32)
-    assert len(decode_folder(tmp_path)) == 35
+    assert len(decode_folder(RunFolder(tmp_path))) == 35
     for name, image in zip(pictures.names, pictures.images, strict=True):
-        assert torch.equal(read_decoded(tmp_path, name), image)
+        assert torch.equal(RunFolder(tmp_path).decoded(name), image)
 
 
 # ---- scoring
@@ -137,16 +141,16 @@ def test_more_files_than_a_batch_of_the_decoder(tmp_path):
 def scored(tmp_path):
     """A run over five pictures of which one is refused, its JPEG files decoded and scored."""
     pictures = make_pictures(5, red=[2])
-    encoded = encode_all(RawCodec(picky=True), pictures, tmp_path, 16)
+    encoded = encode_all(described(RawCodec(picky=True)), pictures, RunFolder(tmp_path, ".raw"), 16)
     configure(tmp_path, size=32)
-    seconds = decode_folder(tmp_path)
+    seconds = decode_folder(RunFolder(tmp_path))
     # As if decoding had lost something, so that scores are not all perfect.
     for number, name in enumerate(encoded.seconds):
         path = tmp_path / "decoded" / f"{name}.png"
         with Image.open(path) as picture:
             pixels = np.asarray(picture).astype(int) + 4 * number
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
-    return pictures, tmp_path, score(pictures, tmp_path, ".raw", encoded, seconds)
+    return pictures, tmp_path, score(described(RawCodec()), pictures, RunFolder(tmp_path, ".raw"), encoded, seconds)
 
 
 def test_one_row_a_picture_with_the_documented_columns(scored):
@@ -175,8 +179,8 @@ def test_scores_are_those_of_the_decoded_files(scored):
 def test_pictures_without_celeba_id(tmp_path):
     pictures = Pictures(smooth_images(2), ["a", "b"], [None, 7])
     configure(tmp_path, "baselines.pillow.PNG")
-    encoded = encode_all(PNG(), pictures, tmp_path, 16)
-    rows = score(pictures, tmp_path, ".png", encoded, decode_folder(tmp_path))
+    encoded = encode_all(described(PNG()), pictures, RunFolder(tmp_path, ".png"), 16)
+    rows = score(described(PNG()), pictures, RunFolder(tmp_path, ".png"), encoded, decode_folder(RunFolder(tmp_path)))
     assert rows["celeba_id"].isna().tolist() == [True, False]
     assert str(rows["celeba_id"].dtype) == "Int64"
     rows.to_csv(tmp_path / "rows.csv", index=False)
@@ -224,5 +228,5 @@ def test_json_that_every_reader_takes():
 
 def test_nothing_is_logged_where_nothing_is_wrong(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
-        harness.encode_all(RawCodec(), make_pictures(2), tmp_path, 16)
+        harness.encode_all(described(RawCodec()), make_pictures(2), RunFolder(tmp_path, ".raw"), 16)
     assert caplog.records == []

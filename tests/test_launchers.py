@@ -12,7 +12,7 @@ import pytest
 
 from ganrev.jobs import read_failed, read_records
 from ganrev.pixels import to_pillow
-from ganrev.runner import load_summary
+from ganrev.run_folder import RunFolder
 from tests.tiny import RawCodec, smooth_images
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,7 +56,7 @@ def test_a_job_that_fails_does_not_stop_the_others(launcher, tmp_path):
     assert f"{' '.join(failed['overrides'])}\n    {failed['error']}" in complaint
     assert "codec.quality=10" in done["overrides"]
     assert Path(done["run"]).parent == tmp_path / "runs"
-    assert load_summary(Path(done["run"]))["num_images"] == 1
+    assert RunFolder(Path(done["run"])).summary["num_images"] == 1
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])

@@ -9,10 +9,11 @@ import torch
 from scipy import stats
 
 from ganrev import container, metrics, perceptual
+from ganrev.codec import described
 from ganrev.losses import SSIM
-from ganrev.metrics import distortion, mean_and_interval, paper_bytes
+from ganrev.metrics import distortion, mean_and_interval
 from ganrev.pixels import to_png, to_x
-from tests.tiny import smooth_images
+from tests.tiny import RawCodec, smooth_images, tiny_codec
 
 
 def test_distortion_of_equal_pictures():
@@ -44,9 +45,9 @@ def test_distortion_of_pictures_that_are_not_square():
 
 def test_paper_bytes_is_the_payload_of_a_gr_file_and_the_bzip2_of_any_other():
     blob = container.write(container.Container(1, 1.0, b"abc", b"x" * 100))
-    assert paper_bytes(blob) == 100 == len(blob) - 12
+    assert tiny_codec().bytes_for_paper(blob) == 100 == len(blob) - 12
     png = to_png(smooth_images(1)[0])
-    assert paper_bytes(png) == len(bz2.compress(png, 9))
+    assert described(RawCodec()).bytes_for_paper(png) == len(bz2.compress(png, 9))
 
 
 def test_png_paper_bytes():

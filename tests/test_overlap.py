@@ -16,13 +16,16 @@ from PIL import Image
 
 from experiments import hash_rates, table
 from ganrev.card import KnownFaces, read_card, shipped_card
+from ganrev.codec import described
 from ganrev.data.celeba import Celeba, seeded_order
 from ganrev.data.pictures import Pictures
 from ganrev.facehash import NUM_BITS, SAME_PHOTOGRAPH, FaceHashes, hash_faces, hashes_path, load_hashes, write_hashes
 from ganrev.generator.embedded import load
 from ganrev.overlap import Overlap, find_overlap, refuse
 from ganrev.pixels import from_pillow, to_pillow, to_png
-from ganrev.runner import check_overlap, describe, load_summary, run
+from ganrev.report import describe
+from ganrev.run_folder import RunFolder
+from ganrev.runner import check_overlap, run
 from ganrev.train.card import known_faces
 from tests.tiny import OVERRIDES, TinyGenerator, compose_config
 
@@ -248,33 +251,35 @@ def test_a_run_on_a_training_face_is_refused_unless_allowed(faces_dir):
         run(compose_run(faces_dir))
     assert not (faces_dir / "runs").exists()
     folder = run(compose_run(faces_dir, "data.allow_seen_in_training=true"))
-    assert load_summary(folder)["images_seen_in_training"] == 1
-    assert "1 of 2 pictures the generator was trained on" in describe(folder)
-    frame = table.collect([table.Row("GAN", [])], [folder])
-    assert "GAN: 1 of 2 pictures the generator was trained on." in table.notes(frame, [folder], [])
+    assert RunFolder(folder).summary["images_seen_in_training"] == 1
+    assert "1 of 2 pictures the generator was trained on" in describe(RunFolder(folder))
+    frame = table.collect([table.Row("GAN", [])], [RunFolder(folder)])
+    assert "GAN: 1 of 2 pictures the generator was trained on." in table.notes(frame, [RunFolder(folder)], [])
     with pytest.raises(ValueError, match="allow_seen_in_training"):  # although the run is there
         run(compose_run(faces_dir))
 
 
 def test_an_unseen_picture_passes_and_nothing_is_said(faces_dir):
     folder = run(compose_run(faces_dir, "data.limit=1"))
-    assert load_summary(folder)["images_seen_in_training"] == 0
-    assert "trained on" not in describe(folder)
+    assert RunFolder(folder).summary["images_seen_in_training"] == 0
+    assert "trained on" not in describe(RunFolder(folder))
 
 
 def test_tables_of_older_runs_say_nothing(faces_dir):
     folder = run(compose_run(faces_dir, "data.limit=1"))
-    summary = load_summary(folder)
+    summary = RunFolder(folder).summary
     for key in ("images_seen_in_training", "images_alike_in_training"):
         del summary[key]
     (folder / "summary.json").write_text(json.dumps(summary))
-    assert "trained on" not in " ".join(table.notes(table.collect([table.Row("GAN", [])], [folder]), [folder], []))
+    assert "trained on" not in " ".join(
+        table.notes(table.collect([table.Row("GAN", [])], [RunFolder(folder)]), [RunFolder(folder)], [])
+    )
 
 
 def test_codecs_without_a_card_take_any_picture(faces_dir, monkeypatch):
-    assert load_summary(run(compose_run(faces_dir, "codec=jpeg")))["images_seen_in_training"] == 0
+    assert RunFolder(run(compose_run(faces_dir, "codec=jpeg"))).summary["images_seen_in_training"] == 0
     monkeypatch.setattr(TinyGenerator, "card", None)
-    assert load_summary(run(compose_run(faces_dir)))["num_images"] == 2
+    assert RunFolder(run(compose_run(faces_dir))).summary["num_images"] == 2
 
 
 @pytest.fixture
@@ -292,22 +297,22 @@ def pca(tmp_path, monkeypatch):
 def test_pca_knows_the_faces_it_was_fitted_on(faces_dir, pca):
     with pytest.raises(ValueError, match=r"1 picture was among .* b: it looks like training face CelebA 182638"):
         run(compose_run(faces_dir, *pca))
-    assert load_summary(run(compose_run(faces_dir, *pca, "data.limit=1")))["images_seen_in_training"] == 0
+    assert RunFolder(run(compose_run(faces_dir, *pca, "data.limit=1"))).summary["images_seen_in_training"] == 0
     folder = run(compose_run(faces_dir, *pca, "data.allow_seen_in_training=true"))
-    assert load_summary(folder)["images_seen_in_training"] == 1
+    assert RunFolder(folder).summary["images_seen_in_training"] == 1
 
 
 def test_pca_knows_the_numbers_of_the_faces_it_was_fitted_on(pca):
     codec = instantiate(compose_config(*pca).codec)
     with pytest.raises(ValueError, match=r"1 picture was among .* face1: CelebA 182677 was trained on"):
-        check_overlap(codec, pictures_of(OTHERS[:3], [182637, 182677, 182678]), allowed=False)
-    assert check_overlap(codec, pictures_of(OTHERS[:1], [182678]), allowed=False) == Overlap()
+        check_overlap(described(codec), pictures_of(OTHERS[:3], [182637, 182677, 182678]), allowed=False)
+    assert check_overlap(described(codec), pictures_of(OTHERS[:1], [182678]), allowed=False) == Overlap()
 
 
 def test_pictures_that_the_generator_drew_are_not_looked_at(faces_dir, monkeypatch):
     monkeypatch.setattr("ganrev.runner.find_overlap", lambda *_: pytest.fail("it looked"))
     config = compose_config(*OVERRIDES, "data=seen", "data.limit=1", f"out={faces_dir / 'runs'}")
-    assert load_summary(run(config))["images_seen_in_training"] == 0
+    assert RunFolder(run(config)).summary["images_seen_in_training"] == 0
 
 
 def test_every_data_source_has_the_switch():
@@ -425,8 +430,8 @@ def test_a_generator_without_a_card_is_said_to_be_unknown(faces_dir, monkeypatch
     monkeypatch.setattr(TinyGenerator, "card", None)
     folder = run(compose_run(faces_dir))
     assert "nothing tells what this generator was trained on" in caplog.text
-    assert load_summary(folder)["images_unchecked_in_training"] == 2
-    assert "2 of 2 pictures may be among those that the generator was trained on" in describe(folder)
+    assert RunFolder(folder).summary["images_unchecked_in_training"] == 2
+    assert "2 of 2 pictures may be among those that the generator was trained on" in describe(RunFolder(folder))
 
 
 def test_the_rates_are_measured_in_miniature(tmp_path, monkeypatch, capsys):

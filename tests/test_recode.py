@@ -3,10 +3,12 @@
 import pandas as pd
 import pytest
 
-from experiments import recode
+from experiments import recode as recode_command
 from ganrev import runner
 from ganrev.gan import GanCodec
 from ganrev.pixels import to_pillow
+from ganrev.recode import recode
+from ganrev.run_folder import RunFolder
 from tests.tiny import OVERRIDES, compose_config, smooth_images
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
@@ -27,7 +29,7 @@ def unrounded(run):
 def fails(capsys, *arguments):
     """Run the command, which must end with status 2 and one line; returns the line."""
     with pytest.raises(SystemExit) as stopped:
-        recode.main([str(argument) for argument in arguments])
+        recode_command.main([str(argument) for argument in arguments])
     assert stopped.value.code == 2
     complaint = capsys.readouterr().err.strip()
     assert complaint.startswith("error: ")
@@ -58,8 +60,8 @@ def test_a_recoded_file_is_the_file_of_a_run_of_its_own(overrides, run, unrounde
     expected = run(*overrides)
     decode, seen = GanCodec.decode, []
     monkeypatch.setattr(GanCodec, "decode", lambda codec, blobs: (seen.append(blobs), decode(codec, blobs))[1])
-    frame = recode.recode(unrounded, overrides)
-    rows = runner.load_rows(expected)
+    frame = recode(RunFolder(unrounded), overrides)
+    rows = RunFolder(expected).rows
     assert dict(zip(frame["name"], seen[-1], strict=True)) == files(expected)
     assert files(expected) != files(unrounded)
     assert frame["name"].tolist() == ["face0", "face1"]
@@ -68,16 +70,18 @@ def test_a_recoded_file_is_the_file_of_a_run_of_its_own(overrides, run, unrounde
 
 
 def test_the_runs_own_scale_stays_where_none_is_given(run):
-    frame = recode.recode(run("quant=none", "latent_scale=2"), ["quant=extreme"])
-    expected = runner.load_rows(run("quant=extreme", "latent_scale=2"))
+    frame = recode(RunFolder(run("quant=none", "latent_scale=2")), ["quant=extreme"])
+    expected = RunFolder(run("quant=extreme", "latent_scale=2")).rows
     assert frame["num_bytes"].tolist() == expected["num_bytes"].tolist()
     assert frame["ssim"].tolist() == pytest.approx(expected["ssim"].tolist())
-    assert frame["ssim"].tolist() != pytest.approx(recode.recode(run("quant=none"), ["quant=extreme"])["ssim"].tolist())
+    assert frame["ssim"].tolist() != pytest.approx(
+        recode(RunFolder(run("quant=none")), ["quant=extreme"])["ssim"].tolist()
+    )
 
 
 def test_the_command_prints_means_and_writes_rows(unrounded, tmp_path, capsys):
     before = contents(unrounded)
-    recode.main([str(unrounded), "quant=extreme", "-o", str(tmp_path / "rows.csv"), "entropy=range"])
+    recode_command.main([str(unrounded), "quant=extreme", "-o", str(tmp_path / "rows.csv"), "entropy=range"])
     printed = capsys.readouterr().out
     frame = pd.read_csv(tmp_path / "rows.csv")
     assert frame["name"].tolist() == ["face0", "face1"]
@@ -90,12 +94,12 @@ def test_the_command_prints_means_and_writes_rows(unrounded, tmp_path, capsys):
 
 def test_what_was_measured_is_not_measured_again(run, monkeypatch):
     folder = run("quant=none", "seed=3")
-    first = recode.recode(folder, ["quant=extreme"])
+    first = recode(RunFolder(folder), ["quant=extreme"])
     monkeypatch.setattr(GanCodec, "recode", lambda *_: pytest.fail("measured again"))
-    pd.testing.assert_frame_equal(recode.recode(folder, ["quant=extreme"]), first)
+    pd.testing.assert_frame_equal(recode(RunFolder(folder), ["quant=extreme"]), first)
     for other in (["quant=standard"], ["quant=extreme", "loss=l1"], ["quant=extreme", "entropy=zlib"]):
         with pytest.raises(pytest.fail.Exception, match="measured again"):
-            recode.recode(folder, other)
+            recode(RunFolder(folder), other)
 
 
 @pytest.mark.parametrize("overrides", [["quant=standard"], ["codec=jpeg", "codec.quality=10"]])

@@ -21,7 +21,7 @@ from ganrev.gan import GanCodec
 from ganrev.jobs import read_failed, read_records
 from ganrev.journal import Journal
 from ganrev.pixels import to_pillow
-from ganrev.runner import load_rows, load_summary
+from ganrev.run_folder import RunFolder
 from tests.tiny import OVERRIDES, RawCodec, compose_config, smooth_images
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,7 +74,7 @@ def assert_same_run(one, other):
         files = sorted(path.name for path in (one / kind).iterdir())
         assert files == sorted(path.name for path in (other / kind).iterdir())
         assert all((one / kind / file).read_bytes() == (other / kind / file).read_bytes() for file in files)
-    frames = [load_rows(folder).drop(columns=SECONDS) for folder in (one, other)]
+    frames = [RunFolder(folder).rows.drop(columns=SECONDS) for folder in (one, other)]
     pd.testing.assert_frame_equal(*frames, check_exact=True)
     if (one / "traces.npz").exists():
         with np.load(one / "traces.npz") as a, np.load(other / "traces.npz") as b:
@@ -82,7 +82,7 @@ def assert_same_run(one, other):
             assert all(np.array_equal(a[name], b[name]) for name in a)
 
 
-STAGES = [(GanCodec, "encode"), (decoding, "_decode_batch"), (harness, "_score_batch")]
+STAGES = [(GanCodec, "encode_with_report"), (decoding, "_decode_batch"), (harness, "_score_batch")]
 
 
 @pytest.mark.usefixtures("quick_runs")
@@ -98,10 +98,10 @@ def test_only_the_batch_in_hand_is_done_again(owner, name, number, compose_run, 
     expected = {other: 0 if i < before else 3 for i, (_, other) in enumerate(STAGES)} | {name: 4 - number}
     assert {other: counter.calls for other, counter in counters.items()} == expected
     assert_same_run(resumed, whole)
-    seconds = load_rows(resumed)[SECONDS]
+    seconds = RunFolder(resumed).rows[SECONDS]
     assert (seconds > 0).all(axis=None)
     assert not list((tmp_path / "runs").glob(".*.partial"))
-    assert "others" not in table.load_provenance(resumed)
+    assert "others" not in RunFolder(resumed).provenance
 
 
 @pytest.mark.usefixtures("quick_runs")
@@ -112,15 +112,15 @@ def test_refused_pictures_are_remembered(compose_run, tmp_path, monkeypatch):
     counter = Counter(monkeypatch, RawCodec, "encode")
     resumed = runner.run(compose_run(*picky))
     assert counter.calls == 0
-    assert load_summary(resumed)["images_failed"] == {"face3": "a red corner"}
+    assert RunFolder(resumed).summary["images_failed"] == {"face3": "a red corner"}
     assert_same_run(resumed, whole)
 
 
 @pytest.mark.usefixtures("quick_runs")
 def test_other_batches_begin_afresh(compose_run, tmp_path, monkeypatch):
     whole = runner.run(compose_run(f"out={tmp_path / 'whole'}", "batch_size=3"))
-    cut_off(GanCodec, "encode", 3, compose_run())
-    counter = Counter(monkeypatch, GanCodec, "encode")
+    cut_off(GanCodec, "encode_with_report", 3, compose_run())
+    counter = Counter(monkeypatch, GanCodec, "encode_with_report")
     resumed = runner.run(compose_run("batch_size=3"))
     assert counter.calls == 2
     assert_same_run(resumed, whole)
@@ -128,8 +128,8 @@ def test_other_batches_begin_afresh(compose_run, tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("quick_runs")
 def test_force_begins_afresh(compose_run, monkeypatch):
-    cut_off(GanCodec, "encode", 3, compose_run())
-    counter = Counter(monkeypatch, GanCodec, "encode")
+    cut_off(GanCodec, "encode_with_report", 3, compose_run())
+    counter = Counter(monkeypatch, GanCodec, "encode_with_report")
     runner.run(compose_run("force=true"))
     assert counter.calls == 3
 
@@ -147,13 +147,13 @@ def test_a_run_that_lacks_only_its_name_gets_it(compose_run, tmp_path, monkeypat
 
 @pytest.mark.usefixtures("quick_runs")
 def test_a_run_that_several_commits_made_names_them(compose_run, monkeypatch):
-    cut_off(GanCodec, "encode", 2, compose_run())
+    cut_off(GanCodec, "encode_with_report", 2, compose_run())
     here = runner.provenance()
     monkeypatch.setattr(runner, "provenance", lambda: here | {"commit": "c" * 40})
     folder = runner.run(compose_run())
-    origin = table.load_provenance(folder)
+    origin = RunFolder(folder).provenance
     assert [other["commit"] for other in origin["others"]] == ["c" * 40]
-    frame = table.collect([table.Row("gan", ["codec=gan"])], [folder])
+    frame = table.collect([table.Row("gan", ["codec=gan"])], [RunFolder(folder)])
     assert frame["commit"][0].endswith("c" * 40)
     assert f"cc, {'c' * 12}" in table._origins(frame.assign(commit=f"{'c' * 40}, {'c' * 40}"))[0]
 
@@ -180,7 +180,7 @@ def test_a_decoder_whose_run_was_killed_writes_nothing(pictures_dir, tmp_path):
     done = subprocess.run(command, input="null", cwd=ROOT, text=True, capture_output=True, check=False)
     assert done.returncode == 1
     assert f"process {os.getpid() + 1} is gone" in done.stderr
-    assert not list((tmp_path / "decoded").iterdir())
+    assert not (tmp_path / "decoded").exists()
 
 
 # ---- sweeps that are killed

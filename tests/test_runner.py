@@ -14,13 +14,17 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from ganrev import harness, perceptual, runner
+from ganrev import harness, perceptual, run_identity, runner
+from ganrev.codec import described
 from ganrev.data.pictures import Pictures
 from ganrev.decoding import decode_folder
-from ganrev.harness import COLUMNS
 from ganrev.metrics import distortion
 from ganrev.pixels import resize, to_pillow
-from ganrev.runner import describe, load_rows, load_summary, run, run_id, unused_overrides
+from ganrev.record import COLUMNS
+from ganrev.report import describe
+from ganrev.run_folder import RunFolder
+from ganrev.run_identity import run_id
+from ganrev.runner import run, unused_overrides
 from tests.tiny import OVERRIDES, compose_config, smooth_images
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,7 +94,7 @@ def test_every_file_of_a_run(finished):
 
 
 def test_rows(finished):
-    rows = load_rows(finished)
+    rows = RunFolder(finished).rows
     assert tuple(rows.columns[: len(COLUMNS)]) == COLUMNS
     assert rows["name"].tolist() == ["face0", "face1", "face2"]
     assert rows["celeba_id"].isna().all()
@@ -105,17 +109,17 @@ def test_rows(finished):
 def test_every_score_comes_out_again_from_the_files_alone(finished, pictures_dir):
     codec = instantiate(OmegaConf.load(finished / "config.yaml").codec)
     originals = resize(smooth_images(3, 128), 32)
-    rows = load_rows(finished)
+    rows = RunFolder(finished).rows
     for index, row in rows.iterrows():
         decoded = codec.decode([(finished / "blobs" / f"{row['name']}.gr").read_bytes()])[0]
         again = distortion(originals[index], decoded)
         for key in ("psnr", "mse", "ssim"):
             assert again[key] == pytest.approx(row[key], abs=1e-3)
-        assert torch.equal(harness.read_decoded(finished, row["name"]), decoded)
+        assert torch.equal(RunFolder(finished).decoded(row["name"]), decoded)
 
 
 def test_summary(finished):
-    summary, rows = load_summary(finished), load_rows(finished)
+    summary, rows = RunFolder(finished).summary, RunFolder(finished).rows
     assert summary["num_images"] == 3
     assert summary["image_size"] == 32
     assert summary["images_failed"] == {}
@@ -158,7 +162,7 @@ def test_the_stored_config_is_whole_and_names_the_same_run(finished, decode_here
 
 
 def test_the_description_has_every_figure(finished):
-    text = describe(finished)
+    text = describe(RunFolder(finished))
     for part in ("3 pictures of 32 x 32", "bytes, whole file", "PSNR", "SSIM", "notes.txt", str(finished)):
         assert part in text
     assert "diverged" not in text
@@ -209,19 +213,19 @@ def test_seen_pictures_by_the_data_group(tmp_path, decode_here):
     assert config.latent_scale == 1
     assert config.reversal.clip == "hard"
     folder = run(config)
-    rows = load_rows(folder)
+    rows = RunFolder(folder).rows
     assert rows["name"].tolist() == ["seen_000", "seen_001"]
     assert (rows["psnr"] > 30).all()
 
 
 def test_lossless_baselines_have_infinite_psnr(pictures_dir, tmp_path, decode_here):
     folder = run(compose_run(pictures_dir, tmp_path, "codec=png"))
-    assert load_summary(folder)["mean"]["psnr"] == "inf"
-    assert load_summary(folder)["cr"] == 1
-    assert load_summary(folder)["lanes"] == 0
-    assert np.isinf(load_rows(folder)["psnr"]).all()
+    assert RunFolder(folder).summary["mean"]["psnr"] == "inf"
+    assert RunFolder(folder).summary["cr"] == 1
+    assert RunFolder(folder).summary["lanes"] == 0
+    assert np.isinf(RunFolder(folder).rows["psnr"]).all()
     assert not (folder / "traces.npz").exists()
-    assert "inf" in describe(folder)
+    assert "inf" in describe(RunFolder(folder))
     assert (folder / "blobs" / "face0.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -231,7 +235,7 @@ def test_lossless_baselines_have_infinite_psnr(pictures_dir, tmp_path, decode_he
 def identify(*overrides, digest="d" * 64):
     config = compose_config(*OVERRIDES, *overrides)
     codec_config = OmegaConf.to_container(config.codec, resolve=True)
-    return run_id(instantiate(config.codec), codec_config, digest, config.seed)
+    return run_id(described(instantiate(config.codec)).identity(), codec_config, digest, config.seed)
 
 
 def test_what_can_change_a_result_changes_the_name(monkeypatch):
@@ -258,7 +262,7 @@ def test_what_can_change_a_result_changes_the_name(monkeypatch):
         identify("codec=jpeg", "codec.quality=11"),
         identify("codec=kmeans"),
     ]
-    monkeypatch.setattr(runner, "ALGORITHM_VERSION", 0)
+    monkeypatch.setattr(run_identity, "ALGORITHM_VERSION", 0)
     names.append(identify())
     assert len(set(names)) == len(names)
 
@@ -300,12 +304,12 @@ def test_another_picture_or_another_name_is_another_digest():
 def test_a_picture_that_the_codec_refuses_is_reported(tmp_path, decode_here, caplog):
     save_pictures(tmp_path / "pictures", 4, red=[1])
     folder = run(compose_run(tmp_path / "pictures", tmp_path / "runs", *RAW))
-    summary = load_summary(folder)
+    summary = RunFolder(folder).summary
     assert summary["images_failed"] == {"face1": "a red corner"}
     assert summary["num_images"] == 3
-    assert load_rows(folder)["name"].tolist() == ["face0", "face2", "face3"]
+    assert RunFolder(folder).rows["name"].tolist() == ["face0", "face2", "face3"]
     assert "face1 could not be encoded: a red corner" in caplog.text
-    assert "failed: face1: a red corner" in describe(folder)
+    assert "failed: face1: a red corner" in describe(RunFolder(folder))
 
 
 def test_a_run_of_refused_pictures_is_an_error_and_leaves_no_run(tmp_path):
@@ -318,9 +322,9 @@ def test_a_run_of_refused_pictures_is_an_error_and_leaves_no_run(tmp_path):
 def test_diverged_lanes_are_counted(pictures_dir, tmp_path, decode_here):
     settings = ["reversal=paper", "reversal.lr=1e30", "reversal.steps=3"]
     folder = run(compose_run(pictures_dir, tmp_path, *settings))
-    summary = load_summary(folder)
+    summary = RunFolder(folder).summary
     assert 0 < summary["lanes_diverged"] <= summary["lanes"] == 3
-    assert f"{summary['lanes_diverged']} of 3 lanes diverged" in describe(folder)
+    assert f"{summary['lanes_diverged']} of 3 lanes diverged" in describe(RunFolder(folder))
 
 
 def test_resizing_is_said(finished, pictures_dir, caplog, monkeypatch):
@@ -373,7 +377,7 @@ def test_two_processes_make_one_run_together(tmp_path):
     outputs = [process.communicate(timeout=600) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     (folder,) = (tmp_path / "runs").glob("jpeg-*")
-    assert load_summary(folder)["num_images"] == 2
+    assert RunFolder(folder).summary["num_images"] == 2
     assert not list((tmp_path / "runs").glob(".*.partial"))
     for printed, complained in outputs:
         assert "2 pictures of 32 x 32" in printed

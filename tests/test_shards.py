@@ -15,7 +15,7 @@ from ganrev import runner
 from ganrev.data.pictures import Pictures, parse_shard
 from ganrev.paths import config_dir
 from ganrev.pixels import to_pillow
-from ganrev.runner import load_rows, load_summary
+from ganrev.run_folder import RunFolder
 from tests.tiny import OVERRIDES, compose_config, smooth_images
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
@@ -160,9 +160,9 @@ def test_merged_runs_are_those_of_one_machine(shards, whole, capsys):
             assert sorted(path.name for path in (merged / kind).iterdir()) == files
             assert all((run / kind / f).read_bytes() == (merged / kind / f).read_bytes() for f in files)
         pd.testing.assert_frame_equal(
-            load_rows(merged).drop(columns=SECONDS), load_rows(run).drop(columns=SECONDS), check_exact=True
+            RunFolder(merged).rows.drop(columns=SECONDS), RunFolder(run).rows.drop(columns=SECONDS), check_exact=True
         )
-        one, all_ = load_summary(run), load_summary(merged)
+        one, all_ = RunFolder(run).summary, RunFolder(merged).summary
         for key in ("mean", "ci95"):
             one[key], all_[key] = without_seconds(one[key]), without_seconds(all_[key])
         assert one == all_
@@ -208,7 +208,7 @@ def test_shards_of_several_machines(shards, whole, tmp_path):
     origin.write_text(origin.read_text().replace('"cpu": "', '"cpu": "another '))
     assert call(other, shards) == 0
     assert all((other / run.name / "summary.json").exists() for run in whole.values())
-    frame = table.collect([table.Row("gan", ["codec=gan"])], [other / whole["gan"].name])
+    frame = table.collect([table.Row("gan", ["codec=gan"])], [RunFolder(other / whole["gan"].name)])
     first, second = frame["hardware"][0].split(" and ")
     assert second == f"another {first}"
 
@@ -244,7 +244,7 @@ def test_shards_of_other_batches_do_not_fit(shards, whole, common, capsys):
 
 def test_shards_of_other_columns_do_not_fit(shards, whole, capsys):
     rows = shards / f"{whole['gan'].name}-2of3" / "rows.csv"
-    load_rows(rows.parent).assign(stlpips=0.1).to_csv(rows, index=False)
+    RunFolder(rows.parent).rows.assign(stlpips=0.1).to_csv(rows, index=False)
     assert call(shards) == 1
     assert "different columns" in capsys.readouterr().err
 

@@ -12,6 +12,8 @@ from PIL import Image
 from experiments import collect, recode, table, verify
 from ganrev import harness, perceptual, runner
 from ganrev.decoding import decode_folder
+from ganrev.report import describe
+from ganrev.run_folder import RunFolder
 from tests.tiny import compose_config
 
 STORED = Path(__file__).parent / "stored_runs"
@@ -67,7 +69,7 @@ def test_the_files_of_a_stored_run_draw_the_same_pictures(name, tmp_path):
     again.mkdir()
     shutil.copy(folder / "config.yaml", again)
     shutil.copytree(folder / "blobs", again / "blobs")
-    decode_folder(again)
+    decode_folder(RunFolder(again))
     names = sorted(path.name for path in (folder / "decoded").iterdir())
     assert sorted(path.name for path in (again / "decoded").iterdir()) == names
     for file in names:  # one level: what another processor may round differently
@@ -116,9 +118,10 @@ def test_stored_shards_are_merged_to_the_run_that_is_then_not_repeated(checkout,
 def test_a_table_takes_stored_runs(monkeypatch):
     names = [name for name in RUNS if name not in SHARDS]
     folders = [place(name) for name in names]
-    frame = table.collect([table.Row(name, RUNS[name]["overrides"]) for name in names], folders)
+    runs = [RunFolder(folder) for folder in folders]
+    frame = table.collect([table.Row(name, RUNS[name]["overrides"]) for name in names], runs)
     assert frame["run"].tolist() == [folder.name for folder in folders]
-    lines = table.notes(frame, folders, [])
+    lines = table.notes(frame, runs, [])
     digest = instantiate(OmegaConf.load(folders[0] / "config.yaml").generator).digest[:12]
     assert f"Generator: dcgan, weights {digest}." in lines
     assert any(line.startswith("seen: 95 % of its pictures have a PSNR of ") for line in lines)
@@ -126,5 +129,5 @@ def test_a_table_takes_stored_runs(monkeypatch):
 
 
 def test_a_stored_run_is_described(monkeypatch):
-    text = runner.describe(place("automatic"))
+    text = describe(RunFolder(place("automatic")))
     assert text.startswith("2 pictures of 32 x 32\n")

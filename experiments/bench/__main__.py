@@ -29,9 +29,9 @@ from ganrev.data.folder import Folder
 from ganrev.data.seen import Seen
 from ganrev.errors import plain_errors
 from ganrev.fetch import FetchError
+from ganrev.files import to_json
 from ganrev.gan import GanCodec
 from ganrev.generator.base import Generator
-from ganrev.harness import to_json
 from ganrev.pixels import resize
 from ganrev.provenance import provenance
 

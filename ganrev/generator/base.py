@@ -20,6 +20,7 @@ class Generator(nn.Module):
         unseen_scale: factor on z before rounding when the picture was not drawn by the generator itself; it
             puts the unit step of `quant=extreme` on the paper's scale (latents of about -15 to 15).
         digest: SHA-256 of the weights, hexadecimal; fills the file's fingerprint and the run's identity.
+        caveat: what a reader of its scores must know, for the notes under a table; empty for nothing.
         card: the model card, JSON, that lists the CelebA pictures trained on; None if there is none.
     """
 
@@ -29,6 +30,7 @@ class Generator(nn.Module):
     unseen_scale: float = 1.0
     digest: str = ""
     card: Path | None = None
+    caveat: str = ""
     _deviations: Tensor | None = None
     _step_sizes: Tensor | None = None
 

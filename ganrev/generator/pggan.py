@@ -57,6 +57,7 @@ class PGANNetwork(Generator):
     Source: Karras et al. 2018, "Progressive growing of GANs".
     """
 
+    caveat = "the generator was trained on all of CelebA: no CelebA picture is unseen to it"
     prior = "uniform"  # as the paper; once normalised it hardly differs from the normal of the training
 
     def __init__(self, latent_dim: int, depths: Sequence[int]) -> None:

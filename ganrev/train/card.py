@@ -18,7 +18,7 @@ from ganrev.facehash import all_hashes_paths, hashes_path, write_hashes
 from ganrev.gan import GanCodec
 from ganrev.generator.embedded import EmbeddedNetwork, load, save
 from ganrev.losses import MSE, SSIM
-from ganrev.metrics import distortion, paper_bytes
+from ganrev.metrics import distortion
 from ganrev.provenance import provenance
 from ganrev.quantise import Quantiser
 from ganrev.reversal import Reversal
@@ -46,7 +46,7 @@ def reversal_scores(
     blobs = report.blobs
     rows = [distortion(face, drawn) for face, drawn in zip(faces, codec.decode(blobs), strict=True)]
     scores = {key: sum(row[key] for row in rows) / len(rows) for key in ("ssim", "psnr")}
-    scores["paper_bytes"] = sum(map(paper_bytes, blobs)) / len(blobs)
+    scores["paper_bytes"] = sum(map(codec.bytes_for_paper, blobs)) / len(blobs)
     return {key: round(value, 4) for key, value in scores.items()}, report.trace
 
 

@@ -1,0 +1,109 @@
+"""The written schema of what a run leaves: the columns of its rows and the keys of its summary and provenance.
+
+Version 1, which older runs have and name nowhere, lacks `schema` and `suffix`; its first runs lack the counts of
+pictures trained on, too.
+"""
+
+from dataclasses import dataclass
+
+SCHEMA_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column or key of the record.
+
+    Attributes:
+        name: of the column or key; `a.b` is the key b of the dict a, and `<...>` stands for any name.
+        kind: its type: `str`, `int`, `float`, `bool`, `dict` or `list`.
+        unit: of a number; empty where it has none.
+        meaning: in words.
+        optional: why it may be absent or empty; empty where it is always there.
+    """
+
+    name: str
+    kind: str
+    unit: str
+    meaning: str
+    optional: str = ""
+
+
+_EXTRA = "absent without the extra `perceptual`"
+_CHOOSES = "only of codecs that choose settings for each picture"
+_UNKNOWN = "empty where it is unknown"
+
+ROWS = (
+    Field("name", "str", "", "the picture's name, unique, without suffix"),
+    Field("celeba_id", "int", "", "CelebA's number of the picture", _UNKNOWN),
+    Field("num_bytes", "int", "bytes", "the whole file"),
+    Field("paper_bytes", "int", "bytes", "the paper's count: the bzip2'd file, or for GAN reversal the payload alone"),
+    Field("bpp", "float", "bits per pixel", "8 * num_bytes / pixels"),
+    Field("paper_bpp", "float", "bits per pixel", "8 * paper_bytes / pixels"),
+    Field("psnr", "float", "dB", "peak signal-to-noise ratio; inf where the pictures are equal"),
+    Field("mse", "float", "squared levels, 0-255", "mean squared error"),
+    Field("ssim", "float", "", "structural similarity, Gaussian window of 11 x 11, mean over RGB"),
+    Field("encode_seconds", "float", "seconds", "to encode: the batch's time shared equally"),
+    Field("decode_seconds", "float", "seconds", "to decode: the batch's time shared equally"),
+    Field("png_paper_bytes", "int", "bytes", "the bzip2'd PNG of the original, which the compression ratio divides"),
+    Field("stlpips", "float", "", "ST-LPIPS (VGG); lower is better", _EXTRA),
+    Field("chosen_loss", "str", "", "name of the loss that was descended", _CHOOSES),
+    Field("chosen_lr", "float", "", "learning rate", _CHOOSES),
+    Field("chosen_restart", "int", "", "number of the start, from 0", _CHOOSES),
+    Field("chosen_lmbda", "float", "loss per byte", "what a byte was allowed to cost", _CHOOSES),
+    Field("chosen_step", "float", "", "what multiplies each latent's own step", _CHOOSES),
+    Field("chosen_hit", "bool", "", "whether the target was reached", _CHOOSES),
+    Field("chosen_<other>", "str", "", "whatever else the codec chose", _CHOOSES),
+)
+
+SUMMARY = (
+    Field("schema", "int", "", "version of this schema; absent is 1", "absent in version 1"),
+    Field("suffix", "str", "", "of the run's files, with its dot", "absent in version 1"),
+    Field("num_images", "int", "pictures", "that have a row"),
+    Field("targets_missed", "int", "pictures", "whose target of size or quality was missed", "absent in old runs"),
+    Field("mean.<column>", "float", "the column's", "mean over pictures; the string `inf` where one is infinite"),
+    Field("ci95.<column>", "float", "the column's", "half the width of the mean's 95 % interval; null if undefined"),
+    Field("cr", "float", "", "compression ratio: mean png_paper_bytes over mean paper_bytes"),
+    Field("file_cr", "float", "", "the same over mean num_bytes"),
+    Field("image_size", "int", "pixels", "side of the pictures"),
+    Field("images_failed.<name>", "str", "", "why the codec refused a picture"),
+    Field("images_skipped.<file>", "str", "", "why a file of the data source is no picture to compress"),
+    Field("images_seen_in_training", "int", "pictures", "that the codec was trained on", "absent in old runs"),
+    Field("images_alike_in_training", "int", "pictures", "that look like a face trained on", "absent in old runs"),
+    Field("images_unchecked_in_training", "int", "pictures", "that nothing tells about", "absent in old runs"),
+    Field("lanes", "int", "", "descents: pictures times restarts"),
+    Field("lanes_diverged", "int", "", "descents that ended in no number"),
+)
+
+PROVENANCE = (
+    Field("commit", "str", "", "of the code", "null outside a checkout"),
+    Field("dirty", "bool", "", "whether the checkout had uncommitted changes", "null outside a checkout"),
+    Field("time", "str", "", "when the run began, ISO 8601, UTC"),
+    Field("python", "str", "", "version of Python"),
+    Field("versions.<library>", "str", "", "version of a library", "null where it is not installed"),
+    Field("hardware.cpu", "str", "", "model of the processor"),
+    Field("hardware.cores", "int", "", "logical cores"),
+    Field("hardware.threads", "int", "", "threads that torch may use"),
+    Field("hardware.load", "float", "", "average load of the last minute; above the cores, times say little"),
+    Field("hardware.gpu", "str", "", "model of the GPU", "null where there is none"),
+    Field("hardware.platform", "str", "", "system, kernel, C library"),
+    Field("algorithm_version", "int", "", "raised when the same config would give other bytes or scores"),
+    Field("weights", "str", "", "SHA-256 of what the decoder has learned", "null for a codec that learned nothing"),
+    Field("data", "str", "", "SHA-256 of names and pixels of all pictures"),
+    Field("seed", "int", "", "of the run"),
+    Field("others", "list", "", "provenance of other processes that took part", "absent where there was one"),
+)
+
+COLUMNS = tuple(field.name for field in ROWS if field.optional in ("", _UNKNOWN))
+TEXT_COLUMNS = tuple(field.name for field in ROWS if field.kind == "str")
+
+
+def undescribed(names: list[str], fields: tuple[Field, ...]) -> list[str]:
+    """Return the names, dotted where they are nested, that no field describes."""
+    exact = {field.name for field in fields if "<" not in field.name}
+    stems = tuple(field.name.split("<")[0] for field in fields if "<" in field.name)
+    return [name for name in names if name not in exact and not name.startswith(stems)]
+
+
+def missing(names: list[str], fields: tuple[Field, ...]) -> list[str]:
+    """Return the fields that must be there and are not among the names; those with `<...>` may have no name."""
+    return [f.name for f in fields if f.optional in ("", _UNKNOWN) and "<" not in f.name and f.name not in names]

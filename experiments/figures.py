@@ -88,7 +88,7 @@ def reversal(experiment: dict[str, Any], user: Sequence[str], picture: int) -> R
     (run,) = composition.run_all([(f"{experiment['file']}: reversal under way", overrides)], user)
     traces = run.traces
     if not traces:
-        raise ValueError(f"{run} has no traces.npz: Figure 1 shows GAN reversal, and needs codec=gan")
+        raise ValueError(f"{run} has left no trace: Figure 1 shows GAN reversal, and needs codec=gan")
     cfg = composition.compose_config([*overrides, *composition.applicable(overrides, user)])
     name = _name_at(run, picture)
     pictures = load_pictures(cfg, run.summary["image_size"])

@@ -14,11 +14,11 @@ _SHOWN = ("num_bytes", "paper_bytes", "psnr", "ssim", "stlpips")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print means with 95 % intervals and write one row a picture; a user's mistake prints one line."""
+    """Print means with 95 % intervals and write one row for each picture; a user's mistake prints one line."""
     parser = argparse.ArgumentParser(prog="python -m experiments.recode", description=__doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="a finished run of codec=gan with quant=none")
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="for example quant=extreme entropy=range")
-    parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="one row a picture")
+    parser.add_argument("-o", "--output", type=Path, metavar="CSV", help="one row for each picture")
     arguments = parser.parse_intermixed_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     with plain_errors():

@@ -52,7 +52,7 @@ def _measured(line: pd.Series, column: _Column) -> str:
 
 
 def cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the table as strings: a line a scheme, and the paper's figures for it, if any, right below.
+    """Return the table as strings: a line for each scheme, and the paper's figures for it, if any, right below.
 
     The pictures' size is left out where all have 128 pixels, and so is ST-LPIPS where it was not measured.
     """

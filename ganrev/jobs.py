@@ -43,7 +43,7 @@ class JobRecord(Callback):
             self._write(config, error="no end was recorded: it was killed, or is still running")
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Write what became of the job; an error goes no further, lest Hydra end the sweep with it."""
+        """Write what became of the job; an error goes no further, so that Hydra does not end the sweep with it."""
         if config.hydra.mode != RunMode.MULTIRUN:
             return
         try:

@@ -1,6 +1,6 @@
 """Lossless back ends: symbols to the payload of a file and back.
 
-Every back end takes, beside the symbols, one scale code a symbol (`ganrev.rangecoder`): how widely that latent
+Every back end takes, beside the symbols, one scale code per symbol (`ganrev.rangecoder`): how widely that latent
 spreads, in steps. Only the range coder's prior looks at it; all of them count its length.
 """
 

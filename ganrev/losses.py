@@ -1,4 +1,4 @@
-"""Differentiable distortions, one number an image.
+"""Differentiable distortions, one number per image.
 
 Every loss takes `x` and `target`, float tensors [N, 3, H, W] in [-1, 1], and returns [N]: the mean over the
 pixels and channels of each image. Reversal sums over the lanes, so that neighbours never touch each other.

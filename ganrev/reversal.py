@@ -132,7 +132,7 @@ class ReversalResult:
     """What reversal found.
 
     Attributes:
-        z: float32 [L, D], one latent vector a lane.
+        z: float32 [L, D], one latent vector per lane.
         losses: float32 [L, num_steps], the loss before each step; NaN once the lane has left.
         diverged: bool [L], lanes whose loss is no longer finite or has risen above where it began.
         dropped: bool [L], restarts that left for better ones of their picture.
@@ -165,7 +165,7 @@ def clip_latents(z: Tensor, clip: str, rngs: Sequence[torch.Generator]) -> None:
     Args:
         z: float [L, D].
         clip: `none`, `hard` or `stochastic`.
-        rngs: one random stream a lane, for `stochastic`.
+        rngs: one random stream per lane, for `stochastic`.
 
     Source: Lipton and Tripathi 2017, section 3; every element is redrawn by itself.
     """
@@ -201,7 +201,7 @@ def reverse(
         generator: frozen, in the precision and on the device to compute with.
         loss: takes x and target [L, 3, H, W] in [-1, 1], returns [L].
         targets: x of each lane, float32 [L, 3, H, W] on the generator's device; restarts of a picture side by side.
-        rngs: one random stream a lane (`lane_rng`); the first draw is its initial z.
+        rngs: one random stream per lane (`lane_rng`); the first draw is its initial z.
         settings: the descent.
         on_step: called with the step and z [L, D] before each step, and once more after the last.
         label: of the progress bar.

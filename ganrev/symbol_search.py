@@ -55,7 +55,7 @@ class SymbolSearch:
         Args:
             z: float32 [L, D].
             images: uint8 [L, 3, S, S].
-            rngs: one random stream a lane.
+            rngs: one random stream per lane.
             step_sizes: float32 [L], as each lane's file will store it.
             lmbda: float32 [L], the loss that a byte may cost.
             effort: how long to search.
@@ -121,7 +121,7 @@ class Problem:
 
 
 def search(problem: Problem, z: Tensor, effort: Effort, rngs: Sequence[torch.Generator]) -> Tensor:
-    """Return symbols int32 [L, D] of low D + lambda R, from latents z float32 [L, D] and one random stream a lane."""
+    """Return symbols int32 [L, D] of low D + lambda R, from latents z float32 [L, D] and one random stream per lane."""
     symbols = (z / problem.step_sizes).round().to(torch.int32)
     if effort.num_steps:
         lengths = problem.lengths(symbols)

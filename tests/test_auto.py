@@ -8,6 +8,7 @@ from PIL import Image
 from ganrev import container
 from ganrev.auto import AutoCodec, Budget, parse_quality
 from ganrev.cli import main
+from ganrev.codec import CodecIdentity
 from ganrev.device import Device
 from ganrev.losses import L1, MSE
 from ganrev.metrics import distortion
@@ -95,6 +96,11 @@ def test_files_are_ordinary_ones_and_the_same_again():
     codec = instantiate(compose_config(*OVERRIDES, "codec=gan").codec)
     codec.generator.set_latent_statistics(told_generator().latent_deviations, told_generator().latent_step_sizes)
     assert torch.equal(codec.decode(blobs), auto_codec(target_bytes=40).decode(blobs))
+
+
+def test_its_identity_has_no_step():
+    codec = auto_codec(target_bytes=40)
+    assert codec.identity() == CodecIdentity("autocodec", None, "float32", told_generator().digest)
 
 
 def test_the_config_composes():

@@ -8,6 +8,7 @@ import torch
 from hydra.utils import instantiate
 
 from ganrev import container
+from ganrev.codec import CodecIdentity
 from ganrev.device import Device
 from ganrev.entropy import Bzip2, Range, Store
 from ganrev.frame import ContainerError, CorruptFileError, WrongGeneratorError
@@ -226,6 +227,23 @@ def test_more_files_than_a_batch_of_the_decoder():
     blobs = codec.encode(smooth_images(3))
     decoded = codec.decode(blobs * 12)
     assert torch.equal(decoded, codec.decode(blobs).repeat(12, 1, 1, 1))
+
+
+# ---- what it tells of itself
+
+
+def test_its_identity_is_what_can_change_its_results_beside_the_config():
+    codec = tiny_codec(quant=Quantiser(0.1))
+    assert codec.identity() == CodecIdentity("gancodec", float(np.float32(0.025)), "float32", TinyGenerator.digest)
+    assert tiny_codec(quant=Quantiser(None)).identity().step == 0.0
+    assert codec.has_learned
+    assert codec.card is None
+
+
+def test_the_papers_count_is_that_of_the_payload():
+    codec = tiny_codec()
+    (blob,) = codec.encode(smooth_images(1))
+    assert codec.bytes_for_paper(blob) == len(container.read(blob).payload) == len(blob) - 12
 
 
 # ---- the trace

@@ -229,7 +229,7 @@ def test_after_an_early_end_the_last_step_stands():
 def test_pictures_are_scored_as_the_decoder_draws_them():
     codec = tiny_codec(quant=Quantiser(None))
     image, z = smooth_images(1)[0], torch.linspace(-2, 2, 3 * 16).view(3, 16)
-    drawn = codec.decode([codec.write(row, 0.0) for row in z.numpy()])
+    drawn = codec.decode([codec.coder.write(row, 0.0) for row in z.numpy()])
     expected = [distortion(image, picture)["ssim"] for picture in drawn]
     np.testing.assert_allclose(scores(codec, z, image), expected)
 

@@ -169,7 +169,7 @@ def main() -> None:
         if add(record["files"], name, {"vector": vector, "table": table, "step": steps[version]}):
             symbols = np.array(VECTORS[vector], np.int32 if steps[version] else np.float32)
             codec = codec_for(len(symbols), TABLES[table], BACK_ENDS[kind], version == 2)
-            blobs[name] = codec.write(symbols, steps[version])
+            blobs[name] = codec.coder.write(symbols, steps[version])
     for name, blob in blobs.items():
         with (FOLDER / name).open("xb") as file:  # refuses to overwrite
             print(name, file.write(blob))

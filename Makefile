@@ -1,4 +1,4 @@
-# Everything runs in .venv, made on first use from the pins in pyproject.toml.
+# Everything runs in .venv, made on first use with the versions in constraints.txt.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -19,10 +19,10 @@ help: ## list the targets
 
 install: $(INSTALLED) ## create .venv with the pinned versions
 
-$(INSTALLED): pyproject.toml
+$(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ganrev needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --disable-pip-version-check --quiet --editable ".[$(EXTRAS)]"
+	$(RUN) -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable ".[$(EXTRAS)]"
 	touch $@
 
 table1: $(INSTALLED) ## the paper's Table 1, measured (fetches 25 MB of sample pictures once)

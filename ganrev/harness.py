@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ganrev import metrics
+from ganrev.child import child_environment, python_module
 from ganrev.codec import DescribedCodec, EncodeReport
 from ganrev.data.pictures import Pictures
 from ganrev.options import is_whole
@@ -129,11 +129,9 @@ def decode_all(run: RunFolder, batches: list[list[str]] | None = None) -> dict[s
     Raises:
         RuntimeError: that process failed; its message is passed on.
     """
-    command = [sys.executable, "-m", "ganrev.decoding", str(run), str(os.getpid())]
-    # Whatever this process can import, run from another folder or not, that one can too.
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = python_module("ganrev.decoding", str(run), str(os.getpid()))
     done = subprocess.run(
-        command, input=json.dumps(batches), capture_output=True, text=True, check=False, env=environment
+        command, input=json.dumps(batches), capture_output=True, text=True, check=False, env=child_environment()
     )
     if done.returncode:
         raise RuntimeError(f"decoding {run} failed:\n{done.stderr.strip()}")

@@ -30,4 +30,6 @@ def cache_dir() -> Path:
     root = checkout()
     if root:
         return root / ".cache"
-    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ganrev"
+    users = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # The specification: an empty or a relative path is to be ignored.
+    return (users if users.is_absolute() else Path("~/.cache").expanduser()) / "ganrev"

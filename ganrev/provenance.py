@@ -20,10 +20,17 @@ _LIBRARIES = (
 
 
 def _git(*arguments: str) -> str | None:
+    """Return what git says of the checkout; None for an installed package, or where git is missing or refuses."""
     root = checkout()
     if root is None or not (root / ".git").exists():
         return None
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    # In a hook of another repository GIT_DIR and its like would name that one.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    command = ["git", "--no-optional-locks", *arguments]
+    try:
+        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    except OSError:  # there is no git on PATH, or none that may be executed
+        return None
     return done.stdout.strip() if done.returncode == 0 else None
 
 

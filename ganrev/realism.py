@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from skimage.data import lbp_frontal_face_cascade_filename
 from skimage.feature import Cascade
 from torch import Tensor
-from tqdm import tqdm
+
+from ganrev.progress import Progress
 
 _PATCH = 7  # side of a descriptor
 _PATCHES = 128  # descriptors per picture and level
@@ -102,6 +103,6 @@ def share_of_faces(images: Tensor) -> float:
                 max_size=(size, size),
             )
         )
-        for image in tqdm(images, desc="detecting faces", unit="picture", leave=False)
+        for image in Progress(images, desc="detecting faces", unit="picture", leave=False)
     ]
     return sum(found) / len(found)

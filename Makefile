@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+GANREV := $(RUN) -m ganrev.cli
 INSTALLED := $(VENV)/.installed
 EXTRAS ?= dev,perceptual,joblib,submitit
 ARGS ?=
@@ -11,7 +12,7 @@ export MALLOC_TRIM_THRESHOLD_ = 100000000000
 export MALLOC_MMAP_MAX_ = 0
 export MALLOC_TOP_PAD_ = 100000000
 
-.PHONY: help install table1 table figures rd automatic sweep bench collect test lint format generator clean
+.PHONY: help install table1 table figures rd automatic sweep bench collect test coverage lint format generator clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -26,31 +27,34 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 table1: $(INSTALLED) ## the paper's Table 1, measured (fetches 25 MB of sample pictures once)
-	$(RUN) -m experiments.table experiment=table1 $(ARGS)
+	$(GANREV) table table1 $(ARGS)
 
-table: $(INSTALLED) ## another table: make table ARGS="experiment=baselines data.limit=60"
-	$(RUN) -m experiments.table $(ARGS)
+table: $(INSTALLED) ## another table: make table ARGS="baselines data.limit=60"
+	$(GANREV) table $(ARGS)
 
 figures: $(INSTALLED) ## the paper's Figures 1 to 3
-	$(RUN) -m experiments.figures $(ARGS)
+	$(GANREV) figures $(ARGS)
 
 rd: $(INSTALLED) ## rate and distortion beside PCA and JPEG: make rd ARGS="codec.faces=[shard.tar]"
-	$(RUN) -m experiments.rate_distortion $(ARGS)
+	$(GANREV) rd $(ARGS)
 
 automatic: $(INSTALLED) ## automatic mode against the best of a full grid
-	$(RUN) -m experiments.automatic $(ARGS)
+	$(GANREV) automatic $(ARGS)
 
 sweep: $(INSTALLED) ## a grid over loss, learning rate, step and restarts, as one CSV
-	$(RUN) -m experiments.sweep $(ARGS)
+	$(GANREV) sweep $(ARGS)
 
 bench: $(INSTALLED) ## speed and memory beside a plain loop, in six minutes: make bench ARGS="--quick"
-	$(RUN) -m experiments.bench $(ARGS)
+	$(GANREV) bench $(ARGS)
 
 collect: $(INSTALLED) ## merge shards (data.shard=1/4 ...) into whole runs: make collect ARGS="results/runs"
-	$(RUN) -m experiments.collect $(ARGS)
+	$(GANREV) collect $(ARGS)
 
 test: $(INSTALLED) ## the test-suite
 	$(RUN) -m pytest $(ARGS)
+
+coverage: $(INSTALLED) ## the test-suite, and which lines of ganrev and baselines it runs
+	$(RUN) -m pytest --cov=ganrev --cov=baselines --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: $(INSTALLED) ## ruff, lint and format
 	$(RUN) -m ruff check .
@@ -61,7 +65,7 @@ format: $(INSTALLED) ## let ruff mend what it can
 	$(RUN) -m ruff format .
 
 generator: $(INSTALLED) ## train the generator: make generator ARGS="train.faces=[shard.tar] train.valid=folder"
-	$(RUN) -m ganrev.train $(ARGS)
+	$(GANREV) train $(ARGS)
 
 clean: ## remove results, caches and the environment
-	rm -rf $(VENV) results/runs results/tables results/figures results/sweeps results/bench outputs multirun .pytest_cache .ruff_cache
+	rm -rf $(VENV) results/runs results/tables results/figures results/sweeps results/bench outputs multirun .pytest_cache .ruff_cache .coverage

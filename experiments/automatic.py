@@ -1,19 +1,18 @@
-"""`python -m experiments.automatic`: automatic mode against the best of a full grid, picture by picture.
+"""`ganrev automatic`: automatic mode against the best of a full grid, picture by picture.
 
 The grid is what a person would try: a reversal for each learning rate and number of restarts, its latents rounded with
 each step. For each picture it is credited with the best file that is no larger than the size asked for. Its time is
 that of all its reversals and roundings.
 """
 
-import logging
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from experiments import composition
-from ganrev.errors import plain_errors
 from ganrev.metrics import mean_and_interval
 from ganrev.recode import recode
 
@@ -74,27 +73,18 @@ def to_markdown(means: dict[str, tuple[float, float]], title: str, num_pictures:
     return "\n".join(lines) + f"\n\nAutomatic mode takes {share:.3f} of the grid's time.\n"
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the grid and automatic mode, print the comparison and write it; a user's mistake prints one line."""
-    parser = composition.make_parser("automatic", __doc__.split(": ", 1)[1], "results/tables")
-    name, arguments = composition.read_command_line(parser, argv, "automatic")
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    with plain_errors():
-        experiment = composition.load_experiment(name, "target_bytes", "automatic", "reversal", "rounding", "grid")
-        own = [*experiment["automatic"], f"codec.target_bytes={experiment['target_bytes']}"]
-        composition.compose_all([own, experiment["reversal"]], arguments.overrides)
-        print("automatic mode", flush=True)
-        automatic = composition.run_one(own, arguments.overrides).rows
-        grid = measure_grid(experiment, arguments.overrides)
-        text = to_markdown(
-            compare(grid, automatic, experiment["target_bytes"]), experiment.get("title", name), len(automatic)
-        )
-        arguments.results.mkdir(parents=True, exist_ok=True)
-        paths = [arguments.results / f"{experiment['name']}{suffix}" for suffix in (".csv", ".md")]
-        grid.to_csv(paths[0], index=False)
-        paths[1].write_text(text, encoding="utf-8")
-        print("\n" + text + "\n" + "\n".join(map(str, paths)))
-
-
-if __name__ == "__main__":
-    main()
+def make_comparison(name: str, overrides: Sequence[str], results: Path) -> None:
+    """Run the grid and automatic mode of a YAML file, print the comparison and write it to the folder `results`."""
+    experiment = composition.load_experiment(name, "target_bytes", "automatic", "reversal", "rounding", "grid")
+    own = [*experiment["automatic"], f"codec.target_bytes={experiment['target_bytes']}"]
+    composition.compose_all([own, experiment["reversal"]], overrides)
+    print("automatic mode", flush=True)
+    automatic = composition.run_one(own, overrides).rows
+    grid = measure_grid(experiment, overrides)
+    means = compare(grid, automatic, experiment["target_bytes"])
+    text = to_markdown(means, experiment.get("title", name), len(automatic))
+    results.mkdir(parents=True, exist_ok=True)
+    paths = [results / f"{experiment['name']}{suffix}" for suffix in (".csv", ".md")]
+    grid.to_csv(paths[0], index=False)
+    paths[1].write_text(text, encoding="utf-8")
+    print("\n" + text + "\n" + "\n".join(map(str, paths)))

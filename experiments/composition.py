@@ -1,56 +1,42 @@
-"""What every experiment shares: its YAML file, its command line, and the configs composed of it."""
+"""What tables, figures, curves and sweeps share: a YAML file, overrides, and the configs composed of them."""
 
-import argparse
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from ganrev.compose import compose_config
-from ganrev.paths import config_dir
+from ganrev.overrides import compose_config, known_tables, table_path
 from ganrev.run_folder import RunFolder
 from ganrev.runner import run, unused_overrides
 
 _log = logging.getLogger(__name__)
 
-_CHOICE = "experiment="
+_OLD_CHOICE = "experiment="  # of a table, as it was written once
 
 
-def make_parser(module: str, description: str, results: str) -> argparse.ArgumentParser:
-    """Return a parser of `[experiment=NAME] [overrides] [--results DIR]`; read it with `read_command_line`."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m experiments.{module}",
-        description=description,
-        epilog="Finished runs are taken as they are, so that an interrupted command goes on where it stopped.",
-    )
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="OVERRIDE",
-        help=f"{_CHOICE}NAME, a file of configs/experiment/ or the path of your own; and overrides of "
-        "configs/config.yaml, for example data.limit=60",
-    )
-    parser.add_argument("--results", type=Path, default=Path(results), help="folder to write (%(default)s)")
-    return parser
+def split_words(words: Sequence[str], default: str) -> tuple[str, list[str]]:
+    """Split a command line into the name of a table, which comes first and may be left out, and overrides.
 
-
-def read_command_line(
-    parser: argparse.ArgumentParser, argv: Sequence[str] | None, default: str
-) -> tuple[str, argparse.Namespace]:
-    """Return the experiment's name and the parsed arguments, whose `overrides` no longer hold it."""
-    arguments = parser.parse_intermixed_args(argv)
-    chosen = [o.removeprefix(_CHOICE) for o in arguments.overrides if o.startswith(_CHOICE)]
-    arguments.overrides = [o for o in arguments.overrides if not o.startswith(_CHOICE)]
-    return (chosen[-1] if chosen else default), arguments
+    Raises:
+        ValueError: a second name.
+    """
+    names = [word for word in words if "=" not in word and word[:1] != "~"]
+    overrides = [word for word in words if word not in names]
+    for choice in [o for o in overrides if o.startswith(_OLD_CHOICE)]:
+        _log.warning("%s is now written without %s", choice, _OLD_CHOICE)
+        names.append(choice.removeprefix(_OLD_CHOICE))
+        overrides.remove(choice)
+    if len(names) > 1:
+        raise ValueError(f"expected one table and overrides such as data.limit=60, got {' and '.join(names)}")
+    return (names[0] if names else default), overrides
 
 
 def load_experiment(name: str, *required: str) -> dict[str, Any]:
-    """Read an experiment's YAML.
+    """Read the YAML of a table, a set of figures, curves or a sweep.
 
     Args:
-        name: a file of `configs/experiment/` without its suffix, or the path of a YAML file.
+        name: a file of `configs/tables/` without its suffix, or the path of a YAML file.
         required: top-level keys that it must have.
 
     Returns:
@@ -59,11 +45,9 @@ def load_experiment(name: str, *required: str) -> dict[str, Any]:
     Raises:
         ValueError: there is no such file, or a key is missing.
     """
-    folder = config_dir() / "experiment"
-    path = Path(name).expanduser() if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    path = table_path(name)
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
-        raise ValueError(f"there is no experiment {path}; choose one of {known}, or give the path of a YAML file")
+        raise ValueError(f"there is no table {path}; {known_tables()}")
     content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     missing = [key for key in required if not isinstance(content, dict) or key not in content]
     if missing:

@@ -1,6 +1,5 @@
-"""`python -m experiments.figures`: draw the paper's Figures 1 to 3 from stored runs."""
+"""`ganrev figures`: draw the paper's Figures 1 to 3 from stored runs."""
 
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from experiments import composition, drawing
-from ganrev.errors import plain_errors
 from ganrev.metrics import distortion
 from ganrev.pixels import to_images, to_png
 from ganrev.run_folder import RunFolder
@@ -147,18 +145,8 @@ def draw_all(experiment: dict[str, Any], user: Sequence[str], picture: int, fold
     return files
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Draw the figures; a user's mistake prints one line and exits with 2."""
-    parser = composition.make_parser("figures", __doc__.split(": ", 1)[1], "results/figures")
-    parser.add_argument("--picture", type=int, help="its place among the pictures, from 0 (default: the YAML's)")
-    name, arguments = composition.read_command_line(parser, argv, "figures")
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    with plain_errors():
-        experiment = composition.load_experiment(name, "picture", "reversal", "comparisons")
-        picture = experiment["picture"] if arguments.picture is None else arguments.picture
-        files = draw_all(experiment, arguments.overrides, picture, arguments.results)
-        print("\n" + "\n".join(map(str, files)))
-
-
-if __name__ == "__main__":
-    main()
+def make_figures(name: str, overrides: Sequence[str], results: Path, picture: int | None = None) -> None:
+    """Draw the figures of a YAML file to the folder `results`; `picture` takes the place of the file's own."""
+    experiment = composition.load_experiment(name, "picture", "reversal", "comparisons")
+    files = draw_all(experiment, overrides, experiment["picture"] if picture is None else picture, results)
+    print("\n" + "\n".join(map(str, files)))

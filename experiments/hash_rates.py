@@ -1,8 +1,6 @@
-"""`python -m experiments.hash_rates --faces SHARD.tar …`: how often the perceptual hash of training faces errs."""
+"""`ganrev hash-rates --faces SHARD.tar …`: how often the perceptual hash of training faces errs."""
 
-import argparse
 import io
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,15 +10,14 @@ import pandas as pd
 import torch
 from PIL import Image, ImageEnhance
 from torch import Tensor
-from tqdm import tqdm
 
 from ganrev.card import shipped_card
 from ganrev.data.celeba import CelebaSample
 from ganrev.data.corpus import load_corpus
 from ganrev.data.manifest import read_manifest
-from ganrev.errors import plain_errors
 from ganrev.facehash import SAME_PHOTOGRAPH, FaceHashes, hash_faces, hashes_path, load_hashes
 from ganrev.pixels import from_pillow, to_pillow
+from ganrev.progress import Progress
 
 THRESHOLDS = (0.84, 0.86, 0.88, 0.9, 0.92, 0.94)
 Change = Callable[[Image.Image], Image.Image]
@@ -106,7 +103,7 @@ CHANGES: dict[str, Change] = {
 
 def most_similar(hashes: FaceHashes, images: Tensor, label: str) -> Iterator[np.ndarray]:
     """Yield each picture's similarities to all hashed faces, behind a progress bar."""
-    return iter(tqdm(hashes.similarities(images), desc=label, total=len(images), unit="picture", leave=False))
+    return iter(Progress(hashes.similarities(images), desc=label, total=len(images), unit="picture", leave=False))
 
 
 def missed(hashes: FaceHashes, images: Tensor, faces: Sequence[int]) -> pd.DataFrame:
@@ -146,21 +143,37 @@ def confused(
     return _line(label, np.array(largest), lambda s, t: s >= t, "largest", np.max), pairs
 
 
-def measure(arguments: argparse.Namespace) -> str:
-    """Measure everything; returns the table as Markdown."""
-    names, images = load_corpus(arguments.faces)
+def measure(
+    training_faces: Sequence[str],
+    valid_faces: str,
+    manifest: Path,
+    hashes_file: Path,
+    num_changed: int,
+    num_others: int,
+) -> str:
+    """Measure everything; returns the table as Markdown.
+
+    Args:
+        training_faces: tar shards or folders.
+        valid_faces: folder of faces that were not trained on.
+        manifest: CSV with celeba_id and identity of the training faces.
+        hashes_file: the stored hashes to compare with.
+        num_changed: training faces that are changed.
+        num_others: training faces that are compared with those of other people.
+    """
+    names, images = load_corpus(list(training_faces))
     order = sorted(range(len(names)), key=names.__getitem__)
     names, images = [names[i] for i in order], images[order]
     hashes = hash_faces(images)
-    identities = read_manifest(arguments.manifest)
+    identities = read_manifest(manifest)
     missing = [name for name in names if not name.isdigit() or int(name) not in identities]
     if missing:
-        raise ValueError(f"--manifest={arguments.manifest} lacks {len(missing)} faces, the first {missing[0]}")
+        raise ValueError(f"--manifest={manifest} lacks {len(missing)} faces, the first {missing[0]}")
     people = np.array([identities[int(name)] for name in names])
     rng = np.random.default_rng(0)
-    faces = rng.choice(len(names), min(arguments.changed, len(names)), replace=False).tolist()
-    others = rng.choice(len(names), min(arguments.others, len(names)), replace=False).tolist()
-    valid_names, valid = load_corpus([arguments.valid])
+    faces = rng.choice(len(names), min(num_changed, len(names)), replace=False).tolist()
+    others = rng.choice(len(names), min(num_others, len(names)), replace=False).tolist()
+    valid_names, valid = load_corpus([valid_faces])
     sample = CelebaSample(limit=999).load()
     nobody = np.zeros((1, len(names)), bool)
     sets = [
@@ -169,13 +182,13 @@ def measure(arguments: argparse.Namespace) -> str:
         (images[others], [names[i] for i in others], people[others, None] == people, "training faces, other people"),
     ]
     lines, pairs = zip(*(confused(hashes, i, n, names, same, label) for i, n, same, label in sets), strict=True)
-    stored = load_hashes(arguments.hashes)
+    stored = load_hashes(hashes_file)
     agrees = "are those of these faces" if np.array_equal(stored.bits, hashes.bits) else "are of OTHER faces"
     return "\n".join(
         [
             f"# How often the perceptual hash errs, {len(names):,} training faces\n",
             f"A picture counts as a training face from similarity {SAME_PHOTOGRAPH}. The hashes in "
-            f"`{arguments.hashes.name}`, {arguments.hashes.stat().st_size:,} bytes, {agrees}.\n",
+            f"`{hashes_file.name}`, {hashes_file.stat().st_size:,} bytes, {agrees}.\n",
             "## Missed: training faces after a change, similarity to themselves below the threshold\n",
             _markdown(missed(hashes, images, faces)),
             "\n## Confused: pictures that were not trained on, largest similarity to any training face\n",
@@ -191,24 +204,19 @@ def _markdown(frame: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Print the table and write it."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.hash_rates", description=__doc__)
-    parser.add_argument("--faces", nargs="+", required=True, help="tar shards or folders of the training faces")
-    parser.add_argument("--valid", required=True, help="folder of faces that were not trained on")
-    parser.add_argument("--manifest", type=Path, required=True, help="CSV with celeba_id and identity of the faces")
-    parser.add_argument("--hashes", type=Path, default=hashes_path(shipped_card()), help="file to compare with")
-    parser.add_argument("--changed", type=int, default=300, help="training faces that are changed")
-    parser.add_argument("--others", type=int, default=2000, help="training faces compared with those of other people")
-    parser.add_argument("--output", type=Path, default=Path("results/reference/hash_rates.md"))
-    arguments = parser.parse_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    with plain_errors():
-        text = measure(arguments)
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(text + "\n", encoding="utf-8")
-        print(text)
-
-
-if __name__ == "__main__":
-    main()
+def write_rates(
+    training_faces: Sequence[str],
+    valid_faces: str,
+    manifest: Path,
+    output: Path,
+    *,
+    hashes: Path | None = None,
+    num_changed: int = 300,
+    num_others: int = 2000,
+) -> None:
+    """Print the table of `measure` and write it to `output`; `hashes` are the shipped ones unless given."""
+    stored = hashes or hashes_path(shipped_card())
+    text = measure(training_faces, valid_faces, manifest, stored, num_changed, num_others)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text + "\n", encoding="utf-8")
+    print(text)

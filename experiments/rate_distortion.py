@@ -1,15 +1,14 @@
-"""`python -m experiments.rate_distortion`: bytes against PSNR, SSIM and ST-LPIPS, curve beside curve."""
+"""`ganrev rd`: bytes against PSNR, SSIM and ST-LPIPS, curve beside curve."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from experiments import composition, drawing
-from ganrev.errors import plain_errors
 from ganrev.metrics import mean_and_interval
 from ganrev.recode import recode
 
@@ -97,27 +96,19 @@ def to_markdown(frame: pd.DataFrame, title: str) -> str:
     return "\n".join(lines) + "\n\nWhole files; means, ± half the width of the 95 % confidence interval.\n"
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Measure the curves, print them, and write CSV, Markdown and a figure; a user's mistake prints one line."""
-    parser = composition.make_parser("rate_distortion", __doc__.split(": ", 1)[1], "results/tables")
-    name, arguments = composition.read_command_line(parser, argv, "rd")
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    with plain_errors():
-        experiment = composition.load_experiment(name, "curves")
-        curves = read_curves(experiment)
-        runs = [own for curve in curves for own in ([curve.reversal] if curve.reversal else curve.points)]
-        composition.compose_all(runs, arguments.overrides)
-        frame = pd.concat([measure(curve, arguments.overrides) for curve in curves], ignore_index=True)
-        arguments.results.mkdir(parents=True, exist_ok=True)
-        text = to_markdown(frame, experiment.get("title", name))
-        if sizes := experiment.get("sizes"):
-            text += "\n" + sizes_to_markdown(at_sizes(frame, sizes))
-        paths = [arguments.results / f"{experiment['name']}{suffix}" for suffix in (".csv", ".md", ".png")]
-        frame.to_csv(paths[0], index=False)
-        paths[1].write_text(text, encoding="utf-8")
-        drawing.draw_curves(frame, [key for key in MEASURES if key in frame], paths[2])
-        print("\n" + text + "\n" + "\n".join(map(str, paths)))
-
-
-if __name__ == "__main__":
-    main()
+def make_curves(name: str, overrides: Sequence[str], results: Path) -> None:
+    """Measure the curves of a YAML file, print them, and write CSV, Markdown and a figure to the folder `results`."""
+    experiment = composition.load_experiment(name, "curves")
+    curves = read_curves(experiment)
+    runs = [own for curve in curves for own in ([curve.reversal] if curve.reversal else curve.points)]
+    composition.compose_all(runs, overrides)
+    frame = pd.concat([measure(curve, overrides) for curve in curves], ignore_index=True)
+    results.mkdir(parents=True, exist_ok=True)
+    text = to_markdown(frame, experiment.get("title", name))
+    if sizes := experiment.get("sizes"):
+        text += "\n" + sizes_to_markdown(at_sizes(frame, sizes))
+    paths = [results / f"{experiment['name']}{suffix}" for suffix in (".csv", ".md", ".png")]
+    frame.to_csv(paths[0], index=False)
+    paths[1].write_text(text, encoding="utf-8")
+    drawing.draw_curves(frame, [key for key in MEASURES if key in frame], paths[2])
+    print("\n" + text + "\n" + "\n".join(map(str, paths)))

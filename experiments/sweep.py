@@ -1,9 +1,7 @@
-"""`python -m experiments.sweep`: run a grid by Hydra's multirun, then gather one tidy CSV."""
+"""`ganrev sweep`: run a grid by Hydra's multirun, then gather one tidy CSV."""
 
 import logging
-import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from experiments import composition
-from ganrev.errors import plain_errors
+from ganrev.child import child_environment, python_module
 from ganrev.jobs import read_failed, read_records
+from ganrev.overrides import quote
 from ganrev.run_folder import RunFolder
 
 _log = logging.getLogger(__name__)
@@ -20,14 +19,9 @@ _log = logging.getLogger(__name__)
 
 def launch(overrides: Sequence[str], records: Path) -> int:
     """Run `ganrev run --multirun` in a process of its own, leaving job records; returns its exit status."""
-    quoted = str(records.resolve()).replace("'", "\\'")
-    command = [
-        *(sys.executable, "-m", "ganrev.cli", "run", "--multirun", *overrides),
-        f"hydra.callbacks.jobs.folder='{quoted}'",
-    ]
-    # Whatever this process can import, that one can too.
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return subprocess.run(command, check=False, env=environment).returncode
+    folder = quote(str(records.resolve()))
+    command = python_module("ganrev.cli", "run", "--multirun", *overrides, f"hydra.callbacks.jobs.folder={folder}")
+    return subprocess.run(command, check=False, env=child_environment()).returncode
 
 
 def collect(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -66,18 +60,9 @@ def sweep(overrides: Sequence[str], path: Path) -> int:
     return 1 if status or num_failed else 0
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the sweep; exits with 1 if a job failed, with 2 after a user's mistake."""
-    parser = composition.make_parser("sweep", __doc__.split(": ", 1)[1], "results/sweeps")
-    name, arguments = composition.read_command_line(parser, argv, "sweep")
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    with plain_errors():
-        experiment = composition.load_experiment(name, "overrides")
-        grid = composition.check_overrides(experiment["overrides"], name)
-        # Of two overrides of one key Hydra's sweeper takes the last, and so the command line's.
-        status = sweep([*grid, *arguments.overrides], arguments.results / f"{experiment['name']}.csv")
-    raise SystemExit(status)
-
-
-if __name__ == "__main__":
-    main()
+def make_sweep(name: str, overrides: Sequence[str], results: Path) -> int:
+    """Run the grid of a YAML file and write its CSV to the folder `results`; returns 0 only if every job ended well."""
+    experiment = composition.load_experiment(name, "overrides")
+    grid = composition.check_overrides(experiment["overrides"], name)
+    # Of two overrides of one key Hydra's sweeper takes the last, and so the command line's.
+    return sweep([*grid, *overrides], results / f"{experiment['name']}.csv")

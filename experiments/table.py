@@ -1,6 +1,5 @@
-"""`python -m experiments.table experiment=table1`: measure each row of a YAML list, beside the paper's figures."""
+"""`ganrev table table1`: measure each row of a YAML list, beside the paper's figures."""
 
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments import composition, rendering
 from ganrev.data.seen import Seen
-from ganrev.errors import plain_errors
 from ganrev.generator import Generator
 from ganrev.report import training_notes
 from ganrev.run_folder import RunFolder
@@ -202,22 +200,14 @@ def write(frame: pd.DataFrame, title: str, lines: Sequence[str], folder: Path, n
     return paths
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the missing rows, print the table and write it; a user's mistake prints one line and exits with 2."""
-    parser = composition.make_parser("table", __doc__.split(": ", 1)[1], "results/tables")
-    name, arguments = composition.read_command_line(parser, argv, "table1")
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    with plain_errors():
-        experiment = composition.load_experiment(name, "rows")
-        rows = read_rows(experiment)
-        runs = composition.run_all([(row.label, row.overrides) for row in rows], arguments.overrides)
-        frame = collect(rows, runs)
-        title = experiment.get("title", experiment["name"])
-        lines = notes(frame, runs, arguments.overrides)
-        paths = write(frame, title, lines, arguments.results, experiment["name"])
-        print("\n" + rendering.to_text(rendering.cells(frame), title, lines))
-        print("\n" + "\n".join(map(str, paths)))
-
-
-if __name__ == "__main__":
-    main()
+def make_table(name: str, overrides: Sequence[str], results: Path) -> None:
+    """Run the missing rows of a table, print it, and write it to the folder `results`."""
+    experiment = composition.load_experiment(name, "rows")
+    rows = read_rows(experiment)
+    runs = composition.run_all([(row.label, row.overrides) for row in rows], overrides)
+    frame = collect(rows, runs)
+    title = experiment.get("title", experiment["name"])
+    lines = notes(frame, runs, overrides)
+    paths = write(frame, title, lines, results, experiment["name"])
+    print("\n" + rendering.to_text(rendering.cells(frame), title, lines))
+    print("\n" + "\n".join(map(str, paths)))

@@ -1,5 +1,7 @@
 """The Hydra application behind `run.py` and `ganrev run`."""
 
+import os
+import sys
 from contextlib import nullcontext
 
 import hydra
@@ -8,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from ganrev.errors import plain_errors
+from ganrev.overrides import check_overrides, refuse_tables
 from ganrev.paths import config_dir
 from ganrev.report import describe
 from ganrev.run_folder import RunFolder
@@ -15,7 +18,7 @@ from ganrev.runner import run
 
 
 @hydra.main(config_path=str(config_dir()), config_name="config", version_base="1.3")
-def main(cfg: DictConfig) -> str:
+def _evaluate(cfg: DictConfig) -> str:
     """Run the composed config and print its summary; returns the run's folder, for Hydra's callbacks."""
     hydra_config = HydraConfig.get()
     # In a sweep the error must reach Hydra and its callback, ganrev.jobs.JobRecord; the other jobs go on.
@@ -24,3 +27,14 @@ def main(cfg: DictConfig) -> str:
         folder = run(cfg, list(hydra_config.overrides.task))
         print(describe(RunFolder(folder)))
     return str(folder)
+
+
+def main() -> None:
+    """Hand the command line to Hydra, after mistakes that Hydra itself explains badly."""
+    # A launcher starts processes of its own; what lies in the current folder is not for them to import.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
+    overrides = [word for word in sys.argv[1:] if "=" in word and not word.startswith("-")]
+    with plain_errors():
+        refuse_tables(overrides)
+        check_overrides(overrides)
+    _evaluate()

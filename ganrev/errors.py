@@ -1,15 +1,19 @@
-"""A user's mistake ends with one message, not with a stack trace."""
+"""A user's mistake ends with one message, not with a stack trace.
+
+Hydra and OmegaConf are not imported here, which takes a second: an error of theirs can only come where they are loaded.
+"""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hydra.errors import ConfigCompositionException, HydraException, InstantiationException
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-
 
 def root_cause(error: BaseException) -> BaseException:
     """Return what went wrong first, without Hydra's wrapping."""
+    if "hydra.errors" not in sys.modules:
+        return error
+    from hydra.errors import InstantiationException
+
     while isinstance(error, InstantiationException) and error.__cause__ is not None:
         error = error.__cause__
     return error
@@ -29,26 +33,46 @@ def plain_errors() -> Iterator[None]:
     """
     try:
         yield
-    except InstantiationException as error:
-        cause = root_cause(error)
-        if not isinstance(cause, ValueError | OSError | TypeError | HydraException):
-            raise
-        _fail(root_message(error))
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on with what is not finished", file=sys.stderr)
         raise SystemExit(130) from None
-    except MissingMandatoryValue as error:
-        key = str(error).splitlines()[0].rpartition(" ")[2].removeprefix("codec.")
-        _fail(f"{key} is not set: add {key}=... to the command")
-    except OmegaConfBaseException as error:
-        _fail(str(error).splitlines()[0])  # the rest repeats the key and names a Python type
-    except ConfigCompositionException as error:
-        text, _, advice = str(error).partition("\nTo append to your config use")  # which would only be ignored
-        _fail(f"{text} The choices made have no such key; --help lists the groups" if advice else text)
-    except (ValueError, OSError, HydraException) as error:
-        _fail(str(error))
+    except Exception as error:
+        message = _users_mistake(error)
+        if message is None:
+            raise
+        fail(message)
 
 
-def _fail(message: str) -> None:
+def fail(message: str) -> None:
+    """Print `error: ...` and exit with status 2."""
     print(f"error: {message}", file=sys.stderr)
     raise SystemExit(2)
+
+
+def _users_mistake(error: Exception) -> str | None:
+    """Return what to tell the user; None for an error that is the program's own fault."""
+    if "hydra.errors" in sys.modules:
+        message = _mistake_in_config(error)
+        if message is not None:
+            return message
+    return str(error) if isinstance(error, ValueError | OSError) else None
+
+
+def _mistake_in_config(error: Exception) -> str | None:
+    """Return what to tell the user of an error of Hydra's or OmegaConf's; None for another error."""
+    from hydra.errors import ConfigCompositionException, HydraException, InstantiationException
+    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+    if isinstance(error, InstantiationException):
+        cause = root_cause(error)
+        mistake = isinstance(cause, ValueError | OSError | TypeError | HydraException)
+        return str(cause) if mistake else None
+    if isinstance(error, MissingMandatoryValue):
+        key = str(error).splitlines()[0].rpartition(" ")[2].removeprefix("codec.")
+        return f"{key} is not set: add {key}=... to the command"
+    if isinstance(error, OmegaConfBaseException):
+        return str(error).splitlines()[0]  # the rest repeats the key and names a Python type
+    if isinstance(error, ConfigCompositionException):
+        text, _, advice = str(error).partition("\nTo append to your config use")  # which would only be ignored
+        return f"{text} The choices made have no such key; --help lists the groups" if advice else text
+    return str(error) if isinstance(error, HydraException) else None

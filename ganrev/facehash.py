@@ -4,7 +4,7 @@ A hash is 128 signs: is each of the lowest frequencies of the grey picture above
 Medians, since aligned faces are so alike that fixed thresholds would give all of them the same bits. A picture is
 compared by its own, unrounded frequencies: one that lies close to the median says little, whichever side it is on.
 The picture is moved, scaled and mirrored a little; the stored hashes are those of the upright faces.
-`python -m experiments.hash_rates` measures how often it errs.
+`ganrev hash-rates` measures how often it errs.
 """
 
 import glob

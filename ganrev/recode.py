@@ -15,8 +15,8 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from ganrev import metrics
-from ganrev.compose import compose_config
 from ganrev.gan import GanCodec
+from ganrev.overrides import compose_config
 from ganrev.run_folder import RunFolder
 from ganrev.run_identity import ALGORITHM_VERSION, canonical_config
 from ganrev.runner import reload_pictures

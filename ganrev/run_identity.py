@@ -67,7 +67,7 @@ def run_id(identity: CodecIdentity, codec_config: dict[str, Any], digest: str, s
     """Hash what can change a result: codec, precision, weights, data, seed, algorithm version; never a path.
 
     The number of threads and of lanes in a batch are left out: they change nothing but the last bits of a sum. A
-    descent at a learning rate so large that it never settles can make those visible (`experiments.verify --alone`).
+    descent at a learning rate so large that it never settles can make those visible (`ganrev verify --alone`).
 
     Args:
         identity: of the codec.

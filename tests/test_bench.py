@@ -12,11 +12,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from experiments.bench import __main__ as app
+from experiments.bench import benchmark as app
 from experiments.bench import measures, memory, points
-from experiments.bench.__main__ import with_linear_start
+from experiments.bench.benchmark import with_linear_start
 from experiments.bench.plain import plain_generator, plain_reverse
 from experiments.bench.race import Descent, curves, noted, race, ratio_of_each, scores
+from ganrev.cli import main
 from ganrev.data.seen import Seen
 from ganrev.device import Device
 from ganrev.entropy import Bzip2
@@ -374,7 +375,7 @@ def test_without_a_package_index_the_generator_draws_the_pictures(monkeypatch):
 
 def test_what_cannot_be_compared_is_refused(capsys):
     with pytest.raises(SystemExit) as end:
-        app.main(["--quick", *OVERRIDES[:1], "codec=png"])
+        main(["bench", "--quick", *OVERRIDES[:1], "codec=png"])
     assert end.value.code == 2
     assert "measures codec=gan, got" in capsys.readouterr().err
 

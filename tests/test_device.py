@@ -120,7 +120,7 @@ def test_cuda_and_cpu_agree():
     assert difference.abs().max() <= 1
 
 
-@pytest.mark.parametrize("module", ["ganrev", "ganrev.app", "experiments.bench.__main__", "baselines.pca"])
+@pytest.mark.parametrize("module", ["ganrev", "ganrev.app", "experiments.bench.benchmark", "baselines.pca"])
 @pytest.mark.parametrize(("theirs", "expected"), [(None, "2000"), ("7", "7")])
 def test_openmp_spins_briefly_unless_the_user_says_otherwise(module, theirs, expected):
     """However the program is started: the value is there before torch, which reads it once, is imported."""

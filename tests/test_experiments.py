@@ -13,9 +13,10 @@ from hydra.errors import HydraException
 from PIL import Image
 
 from experiments import automatic as automatic_mode
-from experiments import composition, figures, rate_distortion, rendering, sweep, table, verify
+from experiments import composition, figures, rate_distortion, rendering, sweep, table
 from experiments.composition import applicable
 from ganrev import runner
+from ganrev.cli import main
 from ganrev.paths import config_dir
 from ganrev.perceptual import is_available
 from ganrev.run_folder import RunFolder
@@ -23,21 +24,21 @@ from tests.tiny import OVERRIDES
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
 
-EXPERIMENTS = sorted((config_dir() / "experiment").glob("*.yaml"))
+EXPERIMENTS = sorted((config_dir() / "tables").glob("*.yaml"))
 METRICS = {"num_bytes", "paper_bytes", "bpp", "paper_bpp", "psnr", "mse", "ssim", "encode_seconds", "decode_seconds"}
 
 
 def load(name):
-    return yaml.safe_load((config_dir() / "experiment" / f"{name}.yaml").read_text())
+    return yaml.safe_load((config_dir() / "tables" / f"{name}.yaml").read_text())
 
 
-def call(main, *argv):
-    """Run a command line in this process; returns what it printed and its exit status."""
+def call(command, *argv):
+    """Run `ganrev COMMAND ...` in this process; returns what it printed and its exit status."""
     printed = io.StringIO()
     status = 0
     with contextlib.redirect_stdout(printed):
         try:
-            main([str(argument) for argument in argv])
+            main([command, *map(str, argv)])
         except SystemExit as end:
             status = end.code
     return printed.getvalue(), status
@@ -59,7 +60,7 @@ def common(place, two_pictures):
 @pytest.fixture(scope="module")
 def table1(place, common):
     """The folder of Table 1 in miniature, and what was printed."""
-    printed, status = call(table.main, "experiment=table1", *common, "--results", place / "tables")
+    printed, status = call("table", "table1", *common, "--results", place / "tables")
     assert status == 0
     return place / "tables", printed
 
@@ -67,7 +68,7 @@ def table1(place, common):
 def run_table(rows, folder, *overrides):
     path = folder / "own.yaml"
     path.write_text(yaml.safe_dump({"rows": rows}))
-    printed, status = call(table.main, f"experiment={path}", *overrides, "--results", folder)
+    printed, status = call("table", f"experiment={path}", *overrides, "--results", folder)
     return printed, status
 
 
@@ -85,7 +86,7 @@ def test_every_experiment_is_run_here():
 
 
 def test_the_baselines_make_a_table(place, common):
-    printed, status = call(table.main, "experiment=baselines", *common, "--results", place / "baselines")
+    printed, status = call("table", "baselines", *common, "--results", place / "baselines")
     assert status == 0
     rows = load("baselines")["rows"]
     assert pd.read_csv(place / "baselines" / "baselines.csv")["scheme"].tolist() == [row["label"] for row in rows]
@@ -94,7 +95,7 @@ def test_the_baselines_make_a_table(place, common):
 
 @pytest.mark.skipif(not is_available(), reason="needs the extra perceptual")
 def test_the_generators_make_a_table(place, common):
-    _, status = call(table.main, "experiment=generators", *common, "--results", place / "generators")
+    _, status = call("table", "generators", *common, "--results", place / "generators")
     assert status == 0
     frame = pd.read_csv(place / "generators" / "generators.csv")
     rows = load("generators")["rows"]
@@ -109,7 +110,7 @@ def test_the_generators_make_a_table(place, common):
 
 @pytest.mark.skipif(not is_available(), reason="needs the extra perceptual")
 def test_the_reach_tells_how_well_all_but_a_few_seen_pictures_do(place, common):
-    _, status = call(table.main, "experiment=reach", *common, "--results", place / "reach")
+    _, status = call("table", "reach", *common, "--results", place / "reach")
     assert status == 0
     frame = pd.read_csv(place / "reach" / "reach.csv").set_index("scheme")
     assert frame["num_images"].tolist() == [2] * 4 + [10] * 3  # a folder has no say over seen pictures
@@ -125,9 +126,7 @@ def test_the_curves_of_rate_and_distortion(place, common):
     gan["points"] = [[*point, "quant.steps=3", "quant.rounds=3"] for point in gan["points"][::5]]
     path = place / "few.yaml"
     path.write_text(yaml.safe_dump(experiment | {"curves": [gan, jpeg]}))
-    printed, status = call(
-        rate_distortion.main, f"experiment={path}", *common, "reversal.steps=5", "--results", place / "rd"
-    )
+    printed, status = call("rd", f"experiment={path}", *common, "reversal.steps=5", "--results", place / "rd")
     assert status == 0
     frame = pd.read_csv(place / "rd" / "few.csv")
     assert frame["curve"].tolist() == [gan["label"]] * 2 + [jpeg["label"]] * 3
@@ -179,7 +178,7 @@ def test_the_command_of_automatic_mode(place, common):
     path = place / "auto.yaml"
     path.write_text(yaml.safe_dump(experiment))
     printed, status = call(
-        automatic_mode.main, f"experiment={path}", *common, "reversal.steps=5", "--results", place / "automatic"
+        "automatic", f"experiment={path}", *common, "reversal.steps=5", "--results", place / "automatic"
     )
     assert status == 0
     assert "Automatic mode takes" in printed
@@ -271,7 +270,7 @@ def test_a_finished_table_runs_nothing(table1, place, common, monkeypatch):
         raise AssertionError("a finished run was repeated")
 
     monkeypatch.setattr(runner, "_evaluate", fail)
-    assert call(table.main, *common, "--results", place / "again")[1] == 0
+    assert call("table", *common, "--results", place / "again")[1] == 0
     assert (place / "again" / "table1.csv").read_bytes() == before
 
 
@@ -282,7 +281,7 @@ def test_only_a_missing_row_runs(table1, place, common, monkeypatch):
     made = []
     evaluate = runner._evaluate
     monkeypatch.setattr(runner, "_evaluate", lambda *a: (made.append(a[-1].codec), evaluate(*a)))
-    assert call(table.main, *common, "--results", place / "again")[1] == 0
+    assert call("table", *common, "--results", place / "again")[1] == 0
     assert [codec.quality for codec in made] == [1]
     assert sorted(p.name for p in (lost / "blobs").iterdir()) == ["face0.jpg", "face1.jpg"]
 
@@ -408,13 +407,13 @@ def test_a_bad_table_ends_with_one_message(rows, message, tmp_path, capsys):
     assert message in error
 
 
-@pytest.mark.parametrize(("main", "other"), [(table.main, "sweep"), (sweep.main, "table1"), (figures.main, "sweep")])
-def test_an_experiment_of_another_command_is_refused(main, other, tmp_path, capsys):
+@pytest.mark.parametrize(("command", "other"), [("table", "sweep"), ("sweep", "table1"), ("figures", "sweep")])
+def test_a_table_of_another_command_is_refused(command, other, tmp_path, capsys):
     for name, message in (
         (other, "belongs to another command"),
         ("none", f"choose one of {', '.join(path.stem for path in EXPERIMENTS)}"),
     ):
-        assert call(main, f"experiment={name}", "--results", tmp_path)[1] == 2
+        assert call(command, name, "--results", tmp_path)[1] == 2
         assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -423,7 +422,7 @@ def test_an_experiment_of_another_command_is_refused(main, other, tmp_path, caps
 def drawn(place, common, table1):
     """The panels of both comparisons and the reversal of Figure 1; the files are drawn."""
     content = composition.load_experiment("figures")
-    printed, status = call(figures.main, *common, "--results", place / "figures")
+    printed, status = call("figures", *common, "--results", place / "figures")
     assert status == 0
     comparisons = [figures.comparison(one, common, 0) for one in content["comparisons"]]
     return content, comparisons, figures.reversal(content["reversal"], common, 0), printed
@@ -479,7 +478,7 @@ def test_the_picture_can_be_chosen(picture, fits, common, drawn, tmp_path, capsy
     panels = [{"label": "original", "overrides": ["codec=png"]}]
     content = load("figures") | {"comparisons": [{"file": "unseen", "panels": panels}]}
     path.write_text(yaml.safe_dump(content))
-    _, status = call(figures.main, f"experiment={path}", *common, f"--picture={picture}", "--results", tmp_path)
+    _, status = call("figures", path, *common, f"--picture={picture}", "--results", tmp_path)
     assert status == (0 if fits else 2)
     assert (tmp_path / "unseen.png").exists() == fits
     assert fits or f"picture {picture} is not among the 2 pictures" in capsys.readouterr().err
@@ -500,7 +499,7 @@ def test_a_picture_that_one_codec_refused_is_named(common, drawn):
 
 
 def test_the_same_figures_are_the_same_files(place, common, drawn, tmp_path):
-    assert call(figures.main, *common, "--results", tmp_path)[1] == 0
+    assert call("figures", *common, "--results", tmp_path)[1] == 0
     for file in (place / "figures").iterdir():
         assert (tmp_path / file.name).read_bytes() == file.read_bytes()
 
@@ -508,7 +507,7 @@ def test_the_same_figures_are_the_same_files(place, common, drawn, tmp_path):
 def sweep_in_miniature(folder, *overrides):
     small = ["data=seen", "data.limit=1", *OVERRIDES, "quant=standard,extreme", "reversal.restarts=1"]
     logs = f"hydra.sweep.dir={folder / 'logs'}"
-    return call(sweep.main, *small, *overrides, f"out={folder / 'runs'}", logs, "--results", folder / "sweeps")
+    return call("sweep", *small, *overrides, f"out={folder / 'runs'}", logs, "--results", folder / "sweeps")
 
 
 def test_a_sweep_writes_one_tidy_csv_and_fails_if_a_job_fails(tmp_path, capfd):
@@ -540,7 +539,7 @@ def test_a_sweep_of_which_nothing_is_left_is_an_error(tmp_path, monkeypatch, cap
         return 0
 
     monkeypatch.setattr(sweep, "launch", killed)
-    assert call(sweep.main, "--results", tmp_path)[1] == 2
+    assert call("sweep", "--results", tmp_path)[1] == 2
     assert "no run of the sweep was finished" in capsys.readouterr().err
 
 
@@ -548,7 +547,7 @@ def test_a_grid_of_ones_own_has_nothing_added(tmp_path, monkeypatch, capsys):
     given = ["loss=ssim,mse", "data.limit=4"]
     launched = []
     monkeypatch.setattr(sweep, "launch", lambda overrides, records: launched.append(overrides) or 0)
-    assert call(sweep.main, "experiment=grid", *given, "--results", tmp_path)[1] == 2  # for nothing ran
+    assert call("sweep", "grid", *given, "--results", tmp_path)[1] == 2  # for nothing ran
     assert launched == [given]
 
 
@@ -557,18 +556,15 @@ def test_the_default_sweep_covers_what_the_issue_asks():
     assert keys == ["loss", "reversal.lr", "quant", "reversal.restarts"]
 
 
-def test_verify_passes_a_sound_run_and_names_one_whose_scores_were_changed(common, tmp_path, capsys, monkeypatch):
+def test_verify_passes_a_sound_run_and_names_one_whose_scores_were_changed(common, tmp_path):
     run = runner.run(composition.compose_config([*common, f"out={tmp_path}"]))
-    monkeypatch.setattr("sys.argv", ["verify", str(run), "--alone", "1"])
-    with pytest.raises(SystemExit) as stopped:
-        verify.main()
-    assert stopped.value.code == 0
-    assert "CHANGED" not in capsys.readouterr().out
+    printed, status = call("verify", run, "--alone", "1")
+    assert status == 0
+    assert "CHANGED" not in printed
 
     rows = pd.read_csv(run / "rows.csv")
     rows["ssim"] += 0.01
     rows.to_csv(run / "rows.csv", index=False)
-    with pytest.raises(SystemExit) as stopped:
-        verify.main()
-    assert stopped.value.code == 1
-    assert "CHANGED by more than 1e-3" in capsys.readouterr().out
+    printed, status = call("verify", run, "--alone", "1")
+    assert status == 1
+    assert "CHANGED by more than 1e-3" in printed

@@ -5,6 +5,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from ganrev.cli import main
 from ganrev.generator.base import Generator
 from ganrev.generator.embedded import latents_path
 from ganrev.losses import MSE
@@ -108,8 +109,8 @@ def test_the_command_takes_48_faces_and_nudges_8_unless_told(reversed_faces, tmp
     asked = []
     monkeypatch.setattr(latents, "write_table", lambda *arguments: asked.append(arguments[2:]) or "as told")
     folder = str(write_folder(tmp_path / "faces", FACES[:1]))
-    latents.main([str(tmp_path / "a.safetensors"), "--faces", folder])
-    latents.main([str(tmp_path / "a.safetensors"), "--faces", folder, "-n", "5", "--nudged", "3"])
+    main(["latents", str(tmp_path / "a.safetensors"), "--faces", folder])
+    main(["latents", str(tmp_path / "a.safetensors"), "--faces", folder, "-n", "5", "--nudged", "3"])
     assert asked == [(48, 8), (5, 3)]
     assert capsys.readouterr().out.splitlines() == [f"{tmp_path / 'a.latents.safetensors'}: as told"] * 2
 
@@ -126,7 +127,7 @@ def test_the_command_takes_48_faces_and_nudges_8_unless_told(reversed_faces, tmp
 def test_a_mistake_ends_with_one_line(arguments, message, tmp_path, capsys):
     folder = str(write_folder(tmp_path / "faces", FACES[:1]))
     with pytest.raises(SystemExit) as stopped:
-        latents.main([str(tmp_path / "absent.safetensors"), "--faces", folder, *arguments])
+        main(["latents", str(tmp_path / "absent.safetensors"), "--faces", folder, *arguments])
     assert stopped.value.code == 2
     complaint = capsys.readouterr().err.strip()
     assert complaint.startswith("error: ")

@@ -16,6 +16,7 @@ from PIL import Image
 
 from experiments import hash_rates, table
 from ganrev.card import KnownFaces, read_card, shipped_card
+from ganrev.cli import main
 from ganrev.codec import described
 from ganrev.data.celeba import Celeba, seeded_order
 from ganrev.data.pictures import Pictures
@@ -447,7 +448,7 @@ def test_the_rates_are_measured_in_miniature(tmp_path, monkeypatch, capsys):
     paths = {name: str(tmp_path / name) for name in ("train", "valid", "manifest.csv", "rates.md")}
     arguments = ["--faces", paths["train"], "--valid", paths["valid"], "--manifest", paths["manifest.csv"]]
     arguments += ["--hashes", str(hashes), "--changed", "2", "--others", "3", "--output", paths["rates.md"]]
-    hash_rates.main(arguments)
+    main(["hash-rates", *arguments])
     text = (tmp_path / "rates.md").read_text()
     assert capsys.readouterr().out.strip() == text.strip()
     assert "are those of these faces" in text

@@ -20,7 +20,8 @@ INSTALLED_EXTRAS = ("dev", "perceptual", "joblib", "submitit")
 
 def own_requirements():
     extras = PROJECT["optional-dependencies"]
-    return [Requirement(line) for line in PROJECT["dependencies"] + sum((extras[e] for e in INSTALLED_EXTRAS), [])]
+    lines = PROJECT["dependencies"] + [line for extra in INSTALLED_EXTRAS for line in extras[extra]]
+    return [Requirement(line) for line in lines]
 
 
 def requirements_of(name, extras):

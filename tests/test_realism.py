@@ -7,6 +7,7 @@ import torch
 from skimage.data import astronaut
 
 from experiments import samples
+from ganrev.cli import main
 from ganrev.pixels import to_images, to_pillow
 from ganrev.realism import laplacian_pyramid, share_of_faces, sliced_wasserstein
 from tests.tiny import TinyGenerator, smooth_images
@@ -134,7 +135,7 @@ def test_samples_come_from_the_prior_and_the_seed():
 
 def test_the_table_has_a_line_for_real_faces_and_one_for_each_generator(faces, monkeypatch, capsys):
     monkeypatch.setattr(samples, "load", lambda path, unseen_scale: TinyGenerator(size=128))
-    samples.main(["pca.safetensors", "final.safetensors", "--real", str(faces), "-n", "2"])
+    main(["realism", "pca.safetensors", "final.safetensors", "--real", str(faces), "-n", "2"])
     header, *lines = (line.split() for line in capsys.readouterr().out.splitlines())
     assert header[:3] == ["pictures", "n", "faces"]
     assert [line[-8:-6] for line in lines] == [["faces", "2"], ["pca", "2"], ["final", "2"]]
@@ -146,7 +147,7 @@ def test_the_table_has_a_line_for_real_faces_and_one_for_each_generator(faces, m
 @pytest.mark.parametrize(("number", "folder"), [(3, "."), (0, "."), (1, "nowhere")])
 def test_too_few_real_faces_end_with_one_line(number, folder, faces, capsys):
     with pytest.raises(SystemExit) as stopped:
-        samples.main(["--real", str(faces / folder), "-n", str(number)])
+        main(["realism", "--real", str(faces / folder), "-n", str(number)])
     assert stopped.value.code == 2
     complaint = capsys.readouterr().err.strip()
     assert complaint.startswith("error: ")

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from experiments import recode as recode_command
 from ganrev import runner
+from ganrev.cli import main
 from ganrev.gan import GanCodec
 from ganrev.pixels import to_pillow
 from ganrev.recode import recode
@@ -29,7 +29,7 @@ def unrounded(run):
 def fails(capsys, *arguments):
     """Run the command, which must end with status 2 and one line; returns the line."""
     with pytest.raises(SystemExit) as stopped:
-        recode_command.main([str(argument) for argument in arguments])
+        main(["recode", *map(str, arguments)])
     assert stopped.value.code == 2
     complaint = capsys.readouterr().err.strip()
     assert complaint.startswith("error: ")
@@ -81,7 +81,7 @@ def test_the_runs_own_scale_stays_where_none_is_given(run):
 
 def test_the_command_prints_means_and_writes_rows(unrounded, tmp_path, capsys):
     before = contents(unrounded)
-    recode_command.main([str(unrounded), "quant=extreme", "-o", str(tmp_path / "rows.csv"), "entropy=range"])
+    main(["recode", str(unrounded), "quant=extreme", "-o", str(tmp_path / "rows.csv"), "entropy=range"])
     printed = capsys.readouterr().out
     frame = pd.read_csv(tmp_path / "rows.csv")
     assert frame["name"].tolist() == ["face0", "face1"]

@@ -7,9 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from experiments import collect as collect_command
-from experiments import recode as recode_command
-from experiments import verify as verify_command
+from ganrev.cli import main
 from ganrev.pixels import to_pillow
 from ganrev.recode import recode
 from ganrev.run_folder import RunFolder, join_traces
@@ -51,17 +49,13 @@ def copied(odd, tmp_path):
     return RunFolder(shutil.copytree(odd[1].path, tmp_path / odd[1].name))
 
 
-def status_of(main, *argv):
-    with pytest.raises(SystemExit) as ended:
+def status_of(*argv):
+    """Run `ganrev ...` in this process; returns its exit status."""
+    try:
         main([str(argument) for argument in argv])
-    return ended.value.code
-
-
-def verify_by_command(monkeypatch, *argv):
-    monkeypatch.setattr("sys.argv", ["verify", *map(str, argv)])
-    with pytest.raises(SystemExit) as ended:
-        verify_command.main()
-    return ended.value.code
+    except SystemExit as end:
+        return end.code
+    return 0
 
 
 # ---- names
@@ -71,7 +65,7 @@ def test_pictures_of_any_name_survive(odd, monkeypatch, capsys):
     _, done = odd
     assert done.rows["name"].tolist() == NAMES
     assert done.blob_names == sorted(NAMES)
-    assert verify_by_command(monkeypatch, done, "--alone", "5") == 0
+    assert status_of("verify", done, "--alone", "5") == 0
     assert "compressed alone, SSIM within" in capsys.readouterr().out
     recoded = recode(done, ["quant=extreme"])
     assert recoded["name"].tolist() == NAMES
@@ -83,7 +77,7 @@ def test_files_of_such_names_that_were_swapped_are_noticed(copied, monkeypatch, 
     content = one.read_bytes()
     one.write_bytes(other.read_bytes())
     other.write_bytes(content)
-    assert verify_by_command(monkeypatch, copied) == 1
+    assert status_of("verify", copied) == 1
     assert "CHANGED by more than 1e-3" in capsys.readouterr().out
 
 
@@ -91,7 +85,7 @@ def test_shards_of_such_names_are_merged(odd, tmp_path, capsys):
     folder, done = odd
     for number in (1, 2, 3):
         run_in(folder, "quant=none", f"data.shard={number}/3", f"out={tmp_path}")
-    assert status_of(collect_command.main, tmp_path) == 0
+    assert status_of("collect", tmp_path) == 0
     assert RunFolder(tmp_path / done.name).rows["name"].tolist() == NAMES
     assert sorted(p.name for p in (tmp_path / done.name / "blobs").iterdir()) == [f"{n}.gr" for n in sorted(NAMES)]
 
@@ -105,7 +99,7 @@ def test_pictures_that_have_other_names_now_are_not_taken_for_failed_ones(odd, c
         file.rename(file.with_name(f"face_{file.name}"))
     text = (copied.path / "config.yaml").read_text()
     (copied.path / "config.yaml").write_text(text.replace(str(odd[0] / "pictures"), str(tmp_path / "renamed")))
-    assert verify_by_command(monkeypatch, copied) == 2
+    assert status_of("verify", copied) == 2
     assert f"error: the pictures that {copied} compressed are no longer the same" in capsys.readouterr().err
 
 
@@ -113,7 +107,7 @@ def test_pictures_that_have_other_names_now_are_not_taken_for_failed_ones(odd, c
 def test_rows_that_are_missing_are_noticed(copied, kept_lines, monkeypatch, capsys):
     rows = copied.path / "rows.csv"
     rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:kept_lines]))
-    assert verify_by_command(monkeypatch, copied) == 2
+    assert status_of("verify", copied) == 2
     complaint = capsys.readouterr().err
     if kept_lines:
         assert f"{kept_lines - 1} rows and 0 failures do not make up its 5 pictures" in complaint
@@ -123,7 +117,7 @@ def test_rows_that_are_missing_are_noticed(copied, kept_lines, monkeypatch, caps
 
 def test_a_file_that_is_missing_is_noticed(copied, monkeypatch, capsys):
     (copied.path / "blobs" / "NA.gr").unlink()
-    assert verify_by_command(monkeypatch, copied) == 2
+    assert status_of("verify", copied) == 2
     assert "5 rows, but 4 files" in capsys.readouterr().err
 
 
@@ -143,9 +137,9 @@ def test_a_folder_that_is_no_finished_run_is_refused_by_one_sentence(copied, tmp
     (copied.path / "summary.json").unlink()
     for folder, files in ((copied.path, "summary.json"), (tmp_path, "config.yaml and no summary.json")):
         expected = f"error: {folder} is no finished run: it has no {files}; give folders like results/runs/<run_id>\n"
-        assert verify_by_command(monkeypatch, folder) == 2
+        assert status_of("verify", folder) == 2
         assert capsys.readouterr().err == expected
-        assert status_of(recode_command.main, folder, "quant=extreme") == 2
+        assert status_of("recode", folder, "quant=extreme") == 2
         assert capsys.readouterr().err == expected
 
 
@@ -174,7 +168,7 @@ def test_a_strangers_codec_needs_four_things(tmp_path, monkeypatch):
     assert sorted(path.name for path in (done.path / "blobs").iterdir()) == ["a.b.raw.bin", "a.raw.bin"]
     assert RunFolder(done.path).blob("a") == RunFolder(done.path, ".raw.bin").blob("a")
     assert done.summary["mean"]["psnr"] == "inf"
-    assert verify_by_command(monkeypatch, done, "--alone", "1") == 0
+    assert status_of("verify", done, "--alone", "1") == 0
 
 
 def test_joining_no_traces_gives_none():

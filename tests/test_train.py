@@ -16,6 +16,7 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from ganrev.card import read_card
+from ganrev.cli import main
 from ganrev.data.corpus import load_corpus
 from ganrev.facehash import all_hashes_paths, hashes_path
 from ganrev.generator.embedded import EmbeddedNetwork, latents_path, load, save, save_latents
@@ -295,11 +296,11 @@ def test_the_command_writes_the_published_table_again(undisturbed, place, capsys
     published, generator = table.read_bytes(), load(weights)
     assert generator.latent_deviations.unique().numel() > 500
     assert generator.latent_step_sizes.unique().numel() > 500
-    sources = ["--faces", str(place / "shard.tar"), str(place / "more")]
+    sources = ["--faces", str(place / "shard.tar"), "--faces", str(place / "more")]
     with quick_measuring():
-        latents.main([str(weights), *sources, "-n", "2", "--nudged", "1"])
+        main(["latents", str(weights), *sources, "-n", "2", "--nudged", "1"])
         assert table.read_bytes() != published
-        latents.main([str(weights), *sources, "-n", "1", "--nudged", "1"])
+        main(["latents", str(weights), *sources, "-n", "1", "--nudged", "1"])
     assert table.read_bytes() == published
     measured_on = json.loads((undisturbed / "embedded.json").read_text())["latents_table"]
     assert capsys.readouterr().out.splitlines()[-1] == f"{table}: {measured_on}"

@@ -1,1 +1,1 @@
-"""How fast and how lean reversal is, beside a plain loop: `python -m experiments.bench`."""
+"""How fast and how lean reversal is, beside a plain loop: `ganrev bench`."""

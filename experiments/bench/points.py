@@ -2,22 +2,21 @@
 
 import copy
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from experiments.bench import measures
 from experiments.bench.race import Descent, ratio_of_each, tile
+from ganrev.child import child_environment, python_module
 from ganrev.decoding import BATCH_SIZE
 from ganrev.gan import GanCodec
 from ganrev.generator.base import Generator
+from ganrev.progress import Progress
 
 COLUMNS = ("point", "measure", "variant", "lanes", "unit", "median", "lowest", "highest", "repetitions")
 FIT_LANES = 8  # so many fit a CPU's cache; what a lane costs in the largest batch is compared with them
@@ -149,7 +148,7 @@ def memory(plan: Plan, overrides: Sequence[str]) -> list[dict]:
         RuntimeError: such a process failed.
     """
     cases = [("plain", 1), ("plain, frozen", 1), *(("ganrev", lanes) for lanes in plan.memory_lanes)]
-    found = {case: _memory_of(*case, overrides) for case in tqdm(cases, desc="measuring memory", leave=False)}
+    found = {case: _memory_of(*case, overrides) for case in Progress(cases, desc="measuring memory", leave=False)}
     work = {case: [one["peak"] - one["baseline"]] for case, one in found.items()}
     times = {("ganrev / plain", n): measures.ratios(work["ganrev", n], work["plain", 1]) for n in plan.memory_lanes}
     return [
@@ -160,10 +159,8 @@ def memory(plan: Plan, overrides: Sequence[str]) -> list[dict]:
 
 
 def _memory_of(variant: str, lanes: int, overrides: Sequence[str]) -> dict[str, float]:
-    command = [sys.executable, "-m", "experiments.bench.memory", variant, str(lanes), *overrides]
-    # Whatever this process can import, that one can too.
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    command = python_module("experiments.bench.memory", variant, str(lanes), *overrides)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=child_environment())
     if done.returncode:
         raise RuntimeError(f"measuring the memory of {variant} failed:\n{done.stderr.strip()}")
     return json.loads(done.stdout.splitlines()[-1])

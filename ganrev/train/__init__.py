@@ -1,1 +1,1 @@
-"""Train the embedded generator: `python -m ganrev.train`."""
+"""Train the embedded generator: `ganrev train`."""

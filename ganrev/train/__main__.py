@@ -1,4 +1,4 @@
-"""`python -m ganrev.train train.faces=[shard.tar] train.valid=folder`: train the embedded generator.
+"""`ganrev train train.faces=[shard.tar] train.valid=folder`: train the embedded generator.
 
 A killed run goes on where it stopped, by the same command. Two milestones stay beside the final weights:
 `pca.safetensors`, principal components alone, where training starts unless it is given weights (`train.start`), and

@@ -1,11 +1,10 @@
-"""`python -m ganrev.train.latents --faces faces.tar`: how widely each latent spreads, and how much it shows.
+"""`ganrev latents --faces faces.tar`: how widely each latent spreads, and how much it shows.
 
 Both are measured on training faces and lie beside the weights: the range coder's prior and the steps of
 `quant=scaled` are made of them. Training publishes that table with its weights; this command, on the same faces in the
 same order, writes it again, byte for byte on the same machine.
 """
 
-import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,6 @@ from tqdm import tqdm
 from ganrev.data.corpus import load_corpus
 from ganrev.device import Device
 from ganrev.entropy import Store
-from ganrev.errors import plain_errors
 from ganrev.gan import GanCodec
 from ganrev.generator.base import Generator
 from ganrev.generator.embedded import latents_path, load, save_latents
@@ -98,20 +96,16 @@ def write_table(weights: Path, faces: Tensor, num_faces: int, num_nudged: int) -
     )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Measure and write the table; a user's mistake prints one line and exits with 2."""
-    parser = argparse.ArgumentParser(prog="python -m ganrev.train.latents", description=__doc__)
-    parser.add_argument("weights", nargs="?", type=Path, help="safetensors; none: the shipped ones")
-    parser.add_argument("--faces", nargs="+", required=True, help="tar shards or folders of training faces")
-    parser.add_argument("-n", type=int, default=48, help="faces to reverse (%(default)s)")
-    parser.add_argument("--nudged", type=int, default=8, help="of them, faces to nudge each latent of (%(default)s)")
-    arguments = parser.parse_args(argv)
-    with plain_errors():
-        weights = arguments.weights or weights_dir() / "embedded.safetensors"
-        _, faces = load_corpus(arguments.faces)
-        line = write_table(weights, faces, arguments.n, arguments.nudged)
-        print(f"{latents_path(weights)}: {line}")
+def rewrite_table(weights: Path | None, faces: Sequence[str], num_faces: int = 48, num_nudged: int = 8) -> None:
+    """Write the table beside stored weights and say what it was measured on.
 
-
-if __name__ == "__main__":
-    main()
+    Args:
+        weights: safetensors of EmbeddedNetwork; None: the shipped ones.
+        faces: tar shards or folders of all that it was trained on.
+        num_faces: as of `write_table`.
+        num_nudged: as of `write_table`.
+    """
+    weights = weights or weights_dir() / "embedded.safetensors"
+    _, images = load_corpus(list(faces))
+    line = write_table(weights, images, num_faces, num_nudged)
+    print(f"{latents_path(weights)}: {line}")

@@ -1,11 +1,10 @@
-"""`python -m experiments.bench`: how fast and how lean reversal is, beside a plain loop, measured in turn.
+"""`ganrev bench`: how fast and how lean reversal is, beside a plain loop, measured in turn.
 
 The plain loop does what public re-implementations do: one image at a time, float32, Adam at a constant rate, weight
 gradients left on. Generator, loss and pictures are the same for both; lane-steps are compared with lane-steps, and the
 race is to the SSIM that the plain loop has after 300 steps.
 """
 
-import argparse
 import copy
 import logging
 import os
@@ -27,7 +26,6 @@ from experiments.composition import compose_config
 from ganrev.data.celeba import CelebaSample
 from ganrev.data.folder import Folder
 from ganrev.data.seen import Seen
-from ganrev.errors import plain_errors
 from ganrev.fetch import FetchError
 from ganrev.files import to_json
 from ganrev.gan import GanCodec
@@ -138,21 +136,3 @@ def run(plan: points.Plan, overrides: Sequence[str], faces: Path | None, out: Pa
     origin |= {"settings": _settings(codec, images, source), "seconds": time.perf_counter() - began}
     (out / "provenance.json").write_text(to_json(origin))
     print(f"{describe(frame)}\n\n{out}: bench.csv, ssim.csv, operators.csv, bench.png, provenance.json")
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the benchmark; a user's mistake prints one line and exits with 2."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.bench", description=__doc__.split(": ", 1)[1])
-    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="of configs/config.yaml: device.lanes=16")
-    parser.add_argument("--faces", type=Path, metavar="FOLDER", help="your own pictures instead of the CelebA sample")
-    parser.add_argument("--quick", action="store_true", help="a minute's look; its numbers mean little")
-    parser.add_argument("--out", type=Path, default=Path("results/bench"), help="folder to write (%(default)s)")
-    arguments = parser.parse_intermixed_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    with plain_errors():
-        plan = points.QUICK if arguments.quick else points.FULL
-        run(plan, arguments.overrides, arguments.faces, arguments.out)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,132 @@
+"""The package in three functions: load a codec by name, compress a picture, decompress a file."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from PIL import Image
+from torch import Tensor
+
+from ganrev.codec import Codec
+from ganrev.data.pictures import ALIGNED, SIZE, crop_picture
+from ganrev.errors import root_cause
+from ganrev.overrides import compose_config, to_overrides
+from ganrev.pixels import from_pillow, resize, to_pillow
+
+# What other modes hold beside 8-bit colour, such as alpha, is for the caller to lay flat.
+_PILLOW_MODES = ("RGB", "L")
+
+
+def load_codec(name: str = "gan", *overrides: str, **options: Any) -> Codec:
+    """Build a codec as `python run.py codec=<name>` does, with the same defaults.
+
+        load_codec("gan", quant="standard", reversal="fast")
+        load_codec("jpeg", **{"codec.quality": 10})
+        load_codec("gan_auto", "codec.target_bytes=250")
+
+    Args:
+        name: a file of configs/codec/: gan, gan_auto, png, jpeg, kmeans, pca.
+        overrides: as on the command line, `option=value` in Hydra's grammar.
+        options: the same as values of Python's; a dot in a name needs the form with `**`.
+
+    Raises:
+        ValueError: an override that cannot be read, or a value that the option does not take.
+        OSError: a file of weights that is not there.
+        hydra.errors.HydraException: an option or a choice that there is not.
+    """
+    cfg = compose_config([f"codec={name}", *to_overrides(options), *overrides])
+    try:
+        return instantiate(cfg.codec)
+    except InstantiationException as error:
+        cause = root_cause(error)
+        if isinstance(cause, ValueError | OSError):
+            raise cause from None  # the message without Hydra's wrapping
+        raise
+
+
+def compress(image: Image.Image | np.ndarray | Tensor, codec: str | Codec = "gan", **options: Any) -> bytes:
+    """Compress one picture; returns the whole file.
+
+    Args:
+        image: 8-bit RGB: a Pillow picture (RGB or L), a uint8 array [H, W, 3], or a uint8 tensor [3, H, W]. One
+            that does not have the size that the codec draws is cut to its centred square (CelebA's 178 x 218 to its
+            face window) and resized, as `ganrev compress` does.
+        codec: a codec, or the name of one for `load_codec`. Load it once where there are many pictures.
+        options: of `load_codec`, where `codec` is a name.
+
+    Raises:
+        ValueError: another dtype or shape, a picture that is too small, or what `load_codec` raises.
+    """
+    picture = _to_pillow(image)
+    chosen = _codec(codec, options)
+    pixels = from_pillow(picture) if chosen.image_size is None else fit(picture, chosen.image_size)[0]
+    (blob,) = chosen.encode(pixels[None])
+    return blob
+
+
+def decompress(blob: bytes, codec: str | Codec = "gan", **options: Any) -> np.ndarray:
+    """Return the picture of a file that `compress` made, uint8 [H, W, 3] RGB.
+
+    Args:
+        blob: the whole file.
+        codec: as of `compress`; of a `.gr` file the generator alone must be the same.
+        options: of `load_codec`, where `codec` is a name.
+
+    Raises:
+        ValueError: not a file of this codec's or a damaged one, another generator, or what `load_codec` raises.
+    """
+    (picture,) = _codec(codec, options).decode([blob])
+    return picture.permute(1, 2, 0).cpu().numpy()
+
+
+def _codec(codec: str | Codec, options: dict[str, Any]) -> Codec:
+    if isinstance(codec, str):
+        return load_codec(codec, **options)
+    if options:
+        raise ValueError(f"options ({', '.join(options)}) belong to a codec's name; this one is built already")
+    return codec
+
+
+def fit(picture: Image.Image, size: int) -> tuple[Tensor, list[str]]:
+    """Cut and resize a Pillow picture to what a codec draws.
+
+    Returns:
+        uint8 [3, size, size], and what was done, a sentence for each change.
+
+    Raises:
+        ValueError: it is smaller than `ganrev.data` takes.
+    """
+    width, height = picture.size
+    if (width, height) == (size, size):
+        return from_pillow(picture), []
+    crop = "celeba" if (width, height) == ALIGNED else "center"
+    image = from_pillow(crop_picture(picture, crop))
+    side = SIZE if crop == "celeba" else min(width, height)
+    done = []
+    if crop == "celeba":
+        done.append(f"cut {width} x {height} to CelebA's face window, rows 57-184 and columns 25-152")
+    elif width != height:
+        centre = f"cut {width} x {height} to the centred square of {side} x {side}"
+        done.append(f"{centre}; the face should fill it as in CelebA")
+    if side != size:
+        done.append(f"resized to {size} x {size}")
+    return resize(image[None], size)[0], done
+
+
+def _to_pillow(image: Image.Image | np.ndarray | Tensor) -> Image.Image:
+    """Return a Pillow picture in mode RGB; ValueError for another kind of picture."""
+    if isinstance(image, Image.Image):
+        if image.mode not in _PILLOW_MODES:
+            raise ValueError(f"expected a Pillow picture in mode RGB, got {image.mode}: convert it first")
+        return image.convert("RGB")
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
+        return Image.fromarray(image)
+    if isinstance(image, Tensor) and image.dtype == torch.uint8 and image.ndim == 3 and len(image) == 3:
+        return to_pillow(image)
+    kind = getattr(image, "dtype", type(image).__name__)
+    shape = f" {list(image.shape)}" if hasattr(image, "shape") else ""
+    raise ValueError(
+        f"expected a Pillow picture, a uint8 array [H, W, 3] or a uint8 tensor [3, H, W], got {kind}{shape}"
+    )

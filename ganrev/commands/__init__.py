@@ -1,0 +1,30 @@
+"""The subcommands of `ganrev`: options, help, and a call. Nothing heavy is imported before a command runs."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+_OVERRIDES = "[OPTION=VALUE]..."
+
+
+def with_overrides(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command Hydra overrides as its last arguments, with or without `--` before them."""
+    return click.argument("overrides", nargs=-1, metavar=_OVERRIDES)(command)
+
+
+def passes_all_on(name: str, summary: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a command whose arguments, `--help` and other options among them, all belong to Hydra."""
+    settings = {"ignore_unknown_options": True, "help_option_names": []}
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        words = click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar=_OVERRIDES)
+        return click.command(name, short_help=summary, context_settings=settings)(words(function))
+
+    return decorate
+
+
+def show_warnings() -> None:
+    """Print warnings of the package as they are, without a date or a module's name."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")

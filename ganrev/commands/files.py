@@ -1,0 +1,201 @@
+"""`ganrev compress`, `decompress`, `info` and `sample`: single files."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ganrev import container
+from ganrev.commands import with_overrides
+from ganrev.files import write_whole
+
+if TYPE_CHECKING:
+    from ganrev.auto import AutoCodec
+    from ganrev.gan import GanCodec
+
+_MOST_SAMPLES = 10_000  # in one PNG
+_OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT")
+_INPUT = click.argument("source", type=click.Path(path_type=Path), metavar="IN")
+
+# What a file's header calls its back end, as `ganrev.entropy` does, which takes half a second to import.
+BACK_ENDS = {
+    0: "Store",
+    1: "Bzip2",
+    2: "Range flat",
+    3: "Range adaptive",
+    4: "Range prior",
+    5: "Zlib",
+    6: "Lzma",
+    7: "Zstd",
+    8: "Range fitted",
+}
+
+
+def make_codec(overrides: list[str]) -> "GanCodec | AutoCodec":
+    """Build the GAN codec of `configs/config.yaml` with Hydra-style overrides.
+
+    Raises:
+        ValueError: the overrides choose another codec, which has no `.gr` file.
+    """
+    from hydra.utils import instantiate
+
+    from ganrev.auto import AutoCodec
+    from ganrev.gan import GanCodec
+    from ganrev.overrides import compose_config
+    from ganrev.runner import unused_overrides
+
+    cfg = compose_config(overrides)
+    codec = instantiate(cfg.codec)
+    if not isinstance(codec, GanCodec | AutoCodec):
+        raise ValueError(f"this command makes and reads .gr files; {cfg.codec['_target_']} has a format of its own")
+    for override in unused_overrides(cfg, overrides):
+        print(f"{override} has no effect: {cfg.codec['_target_']} does not read it", file=sys.stderr)
+    return codec
+
+
+def check_output(output: Path, source: Path | None = None) -> None:
+    """Raise ValueError unless `output` can become a file beside `source`; said before the work, not after it."""
+    if source is not None and output.exists() and source.exists() and output.samefile(source):
+        raise ValueError(f"{output} is the input itself; give -o another name")
+    if output.is_dir():
+        raise ValueError(f"{output} is a folder; -o takes the name of a file")
+    if not output.parent.is_dir():
+        raise ValueError(f"there is no folder {output.parent} to write {output.name} to; make it first")
+
+
+def _check_png(output: Path, source: Path | None = None) -> None:
+    check_output(output, source)
+    if output.suffix.lower() != ".png":
+        raise ValueError(f"pictures are written as PNG; give {output.name} a name that ends in .png")
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return path.read_bytes()
+
+
+def _target(num_bytes: int | None, quality: str | None) -> list[str]:
+    """Return the overrides that ask for a size or a quality, where the command line does."""
+    if num_bytes is not None and quality is not None:
+        raise ValueError("give --bytes or --quality, not both")
+    if num_bytes is not None:
+        return ["codec=gan_auto", f"codec.target_bytes={num_bytes}"]
+    if quality is not None:
+        return ["codec=gan_auto", "codec.target_bytes=null", f"codec.quality='{quality}'"]
+    return []
+
+
+@click.command()
+@_INPUT
+@_OUTPUT
+@click.option("--bytes", "num_bytes", type=int, metavar="N", help="a file of this size; all else is chosen")
+@click.option("--quality", metavar="Q", help="ssim:0.72 or psnr:25, in as few bytes as it takes")
+@with_overrides
+def compress(
+    source: Path, output: Path, num_bytes: int | None, quality: str | None, overrides: tuple[str, ...]
+) -> None:
+    """Write a `.gr` file and say how good it is.
+
+    \b
+    ganrev compress face.jpg -o face.gr
+    ganrev compress face.jpg -o face.gr --bytes 250
+    ganrev compress face.jpg -o face.gr -- loss=mse quant=standard
+    """
+    check_output(output, source)
+    data = _read(source)
+
+    from ganrev.api import fit
+    from ganrev.data.formats import decode_picture
+    from ganrev.metrics import bits_per_pixel, distortion
+
+    try:
+        picture = decode_picture(data)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
+    codec = make_codec([*_target(num_bytes, quality), *overrides])
+    image, remarks = fit(picture, codec.image_size)
+    print("".join(f"{remark}\n" for remark in remarks), end="")
+    report = codec.encode_with_report(image[None])
+    print("".join(f"{remark}\n" for remark in report.remarks), end="")
+    (blob,) = report.blobs
+    write_whole(output, blob)
+    scores = distortion(image, codec.decode([blob])[0])
+    bpp = bits_per_pixel(len(blob), codec.image_size, codec.image_size)
+    print(f"{output}: {len(blob)} bytes, {bpp:.4f} bits per pixel")
+    print(f"PSNR {scores['psnr']:.2f} dB, SSIM {scores['ssim']:.4f}")
+
+
+@click.command()
+@_INPUT
+@_OUTPUT
+@with_overrides
+def decompress(source: Path, output: Path, overrides: tuple[str, ...]) -> None:
+    """Write the PNG that a `.gr` file stands for.
+
+    \b
+    ganrev decompress face.gr -o back.png
+    """
+    _check_png(output, source)
+    blob = _read(source)
+    container.read(blob)  # a foreign or corrupt file is named before any weights are loaded
+
+    from ganrev.pixels import to_png
+
+    image = make_codec(list(overrides)).decode([blob])[0]
+    write_whole(output, to_png(image))
+    print(f"{output}: {image.shape[-1]} x {image.shape[-2]} PNG")
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path), metavar="FILE")
+def info(source: Path) -> None:
+    """Print what a `.gr` file says about itself.
+
+    \b
+    ganrev info face.gr
+    """
+    blob = _read(source)
+    content = container.read(blob)
+    coder = BACK_ENDS.get(content.entropy_code)
+    if coder is None:
+        raise ValueError(
+            f"unknown entropy back end {content.entropy_code}: the file was made by a newer version of ganrev"
+        )
+    print(f"file        {len(blob)} bytes, version {content.version}")
+    print(f"header      {len(blob) - len(content.payload)} bytes")
+    print(f"payload     {len(content.payload)} bytes, {coder}")
+    unit = "times each latent's own" if content.scaled else "in units of z"
+    print(f"step        {f'{content.step_size:.6g} {unit}' if content.step_size else 'none, float32 latents'}")
+    print(f"generator   {content.fingerprint.hex()}")
+
+
+@click.command()
+@click.option("-n", "--number", type=int, default=64, show_default=True, metavar="N")
+@_OUTPUT
+@with_overrides
+def sample(number: int, output: Path, overrides: tuple[str, ...]) -> None:
+    """Draw pictures from the generator's prior and write them as one PNG.
+
+    \b
+    ganrev sample -n 16 -o samples.png
+    ganrev sample -n 16 -o samples.png seed=3
+    """
+    if not 1 <= number <= _MOST_SAMPLES:
+        raise ValueError(f"-n must be from 1 to {_MOST_SAMPLES}, got {number}")
+    _check_png(output)
+
+    import torch
+    from hydra.utils import instantiate
+
+    from ganrev.overrides import compose_config
+    from ganrev.pixels import to_grid, to_images, to_png
+
+    cfg = compose_config(list(overrides))
+    generator = instantiate(cfg.generator)
+    z = generator.sample_prior(number, torch.Generator().manual_seed(cfg.seed))
+    with torch.no_grad():
+        images = torch.cat([to_images(generator(part)) for part in z.split(16)])
+    write_whole(output, to_png(to_grid(images)))
+    print(f"{output}: {number} samples of {generator.image_size} x {generator.image_size}")

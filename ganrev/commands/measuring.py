@@ -1,0 +1,80 @@
+"""`ganrev bench`, `realism` and `hash-rates`: measurements beside those of runs."""
+
+from pathlib import Path
+
+import click
+
+from ganrev.commands import show_warnings, with_overrides
+
+_PATH = click.Path(path_type=Path)
+_FACES = "tar shards or folders of 128 x 128 faces; may be given several times"
+
+
+@click.command()
+@click.option("--faces", type=_PATH, metavar="FOLDER", help="your own pictures instead of the CelebA sample")
+@click.option("--quick", is_flag=True, help="a minute's look; its numbers mean little")
+@click.option("--out", type=_PATH, default=Path("results/bench"), show_default=True, help="folder to write")
+@with_overrides
+def bench(faces: Path | None, quick: bool, out: Path, overrides: tuple[str, ...]) -> None:
+    """Measure how fast and how lean reversal is, in turn with a plain loop.
+
+    The plain loop does what public re-implementations do: one image at a time, float32, Adam at a constant rate, weight
+    gradients left on. Takes six minutes.
+
+    \b
+    ganrev bench --quick
+    ganrev bench device.lanes=16
+    """
+    from experiments.bench import benchmark, points
+
+    show_warnings()
+    benchmark.run(points.QUICK if quick else points.FULL, list(overrides), faces, out)
+
+
+@click.command()
+@click.argument("weights", nargs=-1, type=_PATH, metavar="[WEIGHTS]...")
+@click.option("--real", multiple=True, required=True, metavar="FACES", help=_FACES)
+@click.option("-n", "number", type=int, default=1000, show_default=True, help="pictures of each kind")
+@click.option("--seed", type=int, default=0, show_default=True)
+def realism(weights: tuple[Path, ...], real: tuple[str, ...], number: int, seed: int) -> None:
+    """Tell how real a generator's samples look, beside real faces.
+
+    WEIGHTS are safetensors files of the embedded network; none: the shipped ones. Prints, for other real faces and for
+    samples, the share in which a detector finds a face, and sliced Wasserstein distances to real faces (1000 times, as
+    usual) on each level of the Laplacian pyramid, by its side in pixels.
+
+    \b
+    ganrev realism --real faces.tar -n 300 results/training/embedded.safetensors
+    """
+    from experiments import samples
+
+    show_warnings()
+    samples.compare(weights, real, number, seed)
+
+
+@click.command("hash-rates")
+@click.option("--faces", multiple=True, required=True, help=f"training faces: {_FACES}")
+@click.option("--valid", required=True, help="folder of faces that were not trained on")
+@click.option("--manifest", type=_PATH, required=True, help="CSV with celeba_id and identity of the faces")
+@click.option("--hashes", type=_PATH, help="file to compare with  [default: the shipped one]")
+@click.option("--changed", type=int, default=300, show_default=True, help="training faces that are changed")
+@click.option("--others", type=int, default=2000, show_default=True, help="faces compared with those of other people")
+@click.option("--output", type=_PATH, default=Path("results/reference/hash_rates.md"), show_default=True)
+def hash_rates(
+    faces: tuple[str, ...],
+    valid: str,
+    manifest: Path,
+    hashes: Path | None,
+    changed: int,
+    others: int,
+    output: Path,
+) -> None:
+    """Measure how often the perceptual hash of training faces errs, and write the table.
+
+    \b
+    ganrev hash-rates --faces faces.tar --valid held-out --manifest people.csv
+    """
+    from experiments import hash_rates as module
+
+    show_warnings()
+    module.write_rates(list(faces), valid, manifest, output, hashes=hashes, num_changed=changed, num_others=others)

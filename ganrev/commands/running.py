@@ -1,0 +1,97 @@
+"""`ganrev run`, `runs`, `collect`, `verify` and `recode`: runs and what they leave."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from ganrev.commands import passes_all_on, show_warnings, with_overrides
+
+_RUNS = Path("results/runs")
+
+
+@passes_all_on("run", "evaluate a codec over a data set")
+def run(words: tuple[str, ...]) -> None:
+    """Evaluate a codec over a data set, as run.py does in a checkout: `ganrev run loss=ssim quant=extreme`."""
+    from ganrev.app import main
+
+    sys.argv = ["ganrev run", *words]  # Hydra reads it itself
+    main()
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=_RUNS, metavar="[FOLDER]")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="only the last N of the list")
+@click.option(
+    "--sort",
+    type=click.Choice(["when", "what", "pictures", "bytes", "psnr", "ssim"]),
+    default="when",
+    show_default=True,
+)
+def runs(folder: Path, last: int | None, sort: str) -> None:
+    """List stored runs: what each was, pictures, bytes, scores, when and by which commit.
+
+    What is left out of a run's options has its default.
+
+    \b
+    ganrev runs
+    ganrev runs results/runs --last 10 --sort ssim
+    """
+    from ganrev.runlist import read_runs, to_text
+
+    print(to_text(read_runs(folder, sort, last)))
+
+
+@click.command()
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER]...")
+def collect(folders: tuple[Path, ...]) -> int:
+    """Merge the shards of each run, made with data.shard=i/n, into the run that one machine would make.
+
+    FOLDERs hold runs, results/runs unless told otherwise; several if machines share no disk. Merged runs go to the
+    first. Exits with status 1 if a run cannot be merged.
+
+    \b
+    ganrev collect
+    ganrev collect results/runs other-machine/runs
+    """
+    from experiments import collect as module
+
+    show_warnings()
+    return module.collect_all(folders or (_RUNS,))
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.option("--alone", type=int, default=0, metavar="N", help="compress the first N pictures alone, too")
+def verify(folders: tuple[Path, ...], alone: int) -> int:
+    """Tell whether a run's files still give its scores, and each picture alone the same.
+
+    Prints a line for each run; exits with status 1 where a score changes by more than 1e-3.
+
+    \b
+    ganrev verify results/runs/*
+    ganrev verify results/runs/gancodec-0123456789ab --alone 10
+    """
+    from experiments import verify as module
+
+    show_warnings()
+    return module.verify_all(folders, alone)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="RUN")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="CSV", help="one row for each picture")
+@with_overrides
+def recode(folder: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
+    """Round and code the latents that a run has found anew, and score the files.
+
+    RUN is a finished run of codec=gan with quant=none. Reversal takes hours, rounding and coding less, so that one such
+    run serves any number of quantisers.
+
+    \b
+    ganrev recode results/runs/gancodec-0123456789ab quant=extreme entropy=range
+    """
+    from experiments import recode as module
+
+    show_warnings()
+    module.show_recoded(folder, list(overrides), output)

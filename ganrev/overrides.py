@@ -1,0 +1,152 @@
+"""Hydra overrides such as `loss=mse data.root=photos`: composed in one place, and their mistakes explained."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from ganrev.paths import config_dir
+
+# Options that are text, a path mostly, by the last part of their names.
+_TEXTS = {"exclude", "faces", "manifest", "out", "path", "root", "start", "url", "valid"}
+
+# Which command takes a file of configs/tables/, by a key that only its files have.
+_COMMANDS = {"rows": "table", "comparisons": "figures", "curves": "rd", "automatic": "automatic", "overrides": "sweep"}
+
+# Targets of the Makefile that need no name of a file.
+_MAKE = {name: f"make {name}" for name in ("table1", "figures", "rd", "automatic", "sweep")}
+
+
+def compose_config(overrides: Sequence[str], config_name: str = "config") -> DictConfig:
+    """Compose `configs/<config_name>.yaml` with overrides, as `run.py` does.
+
+    It may be called inside a program that uses Hydra for itself.
+
+    Raises:
+        ValueError: an override that Hydra cannot read, or reads as another type than the option has.
+        hydra.errors.HydraException: an override of an option that there is not, or of a choice that there is not.
+    """
+    check_overrides(overrides)
+    instance = GlobalHydra.instance()
+    callers = instance.hydra
+    instance.clear()
+    try:
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            return compose(config_name, overrides=list(overrides))
+    finally:
+        GlobalHydra.instance().hydra = callers
+
+
+def check_overrides(overrides: Sequence[str]) -> None:
+    """Raise ValueError, with the quoting that works, for overrides that are not read as they were meant.
+
+    These are texts with characters of Hydra's own grammar (`data.root=Fotos (2)`), and texts that it takes for a
+    number (`out=2024_01_05`).
+    """
+    parser = OverridesParser.create()
+    for text in overrides:
+        name, has_value, value = text.partition("=")
+        try:
+            override = parser.parse_override(text)
+        except HydraException as error:
+            advice = _quoted(parser, name, value) if has_value else None
+            if advice is None:
+                raise ValueError(f"{text} is no override: {error}; expected OPTION=VALUE") from error
+            raise ValueError(
+                f"{name} has a value that must be quoted, {value}: some of its characters mean something to Hydra. "
+                f"In a shell write {advice}"
+            ) from error
+        wrong = _not_text(override)
+        if wrong is not None:
+            kind = "truth value" if isinstance(wrong, bool) else "number"
+            raise ValueError(
+                f"{name} must be a text, and {value} is read as the {kind} {wrong}. "
+                f"In a shell write {_quoted(parser, name, value)}"
+            )
+
+
+def _quoted(parser: OverridesParser, name: str, value: str) -> str | None:
+    """Return an override as a shell and Hydra read it, its value as text; None where quotes are not what it lacks."""
+    if value.startswith("[") and value.endswith("]"):
+        items = [item.strip() for item in value[1:-1].split(",")]
+        meant = "[" + ",".join(item if item[:1] in "\"'" else quote(item) for item in items) + "]"
+    else:
+        meant = quote(value)
+    try:
+        parser.parse_override(f"{name}={meant}")
+    except HydraException:
+        return None
+    return shlex.quote(f"{name}={meant}")
+
+
+def quote(text: str) -> str:
+    """Return a text in the quotes of Hydra's grammar, in which every character stands for itself."""
+    # A backslash is special only before a quote, and so at the end, where our own quote follows.
+    body = re.sub(r'(\\*)"', r'\1\1\\"', text)
+    slashes = len(body) - len(body.rstrip("\\"))
+    return f'"{body}{slashes * chr(92)}"'
+
+
+def _not_text(override: Override) -> object | None:
+    """Return a value that an option which is a text was given instead of one, such as a number; None for none."""
+    if override.key_or_group.rpartition(".")[2] not in _TEXTS or override.is_sweep_override():
+        return None
+    value = override.value()
+    values = value if isinstance(value, list) else [value]
+    return next((one for one in values if isinstance(one, bool | int | float)), None)
+
+
+def refuse_tables(overrides: Sequence[str]) -> None:
+    """Raise ValueError for `experiment=table1` and its like: a file of configs/tables/ is many runs, not one."""
+    for override in overrides:
+        name, _, table = override.lstrip("+").partition("=")
+        if name not in ("experiment", "tables"):
+            continue
+        path = table_path(table)
+        if not path.is_file():
+            raise ValueError(f"there is no table {table!r}; {known_tables()}")
+        content = OmegaConf.load(path)
+        command = next((command for key, command in _COMMANDS.items() if key in content), "table")
+        target = _MAKE.get(table, f'make {command} ARGS="{table}"')
+        own = f"ganrev {command}" if table == command else f"ganrev {command} {table}"
+        raise ValueError(f"{table} is many runs, and this command makes one; its own is {target}, or {own}")
+
+
+def table_path(name: str) -> Path:
+    """Return the YAML file of a table: one of configs/tables/ by its name, or a path that ends in .yaml."""
+    if name.endswith((".yaml", ".yml")):
+        return Path(name).expanduser()
+    return config_dir() / "tables" / f"{name}.yaml"
+
+
+def known_tables() -> str:
+    """Tell which tables there are, as a hint after an error."""
+    names = sorted(file.stem for file in (config_dir() / "tables").glob("*.yaml"))
+    return f"choose one of {', '.join(names)}, or give the path of a YAML file"
+
+
+def to_overrides(options: Mapping[str, Any]) -> list[str]:
+    """Return overrides that give options these values of Python's: `{"quant.step": 0.5}` is `quant.step=0.5`."""
+    return [f"{name}={_literal(value)}" for name, value in options.items()]
+
+
+def _literal(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str | Path):
+        return quote(str(value))
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_literal(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, Sequence):
+        return "[" + ",".join(map(_literal, value)) + "]"
+    raise ValueError(f"an option is a text, a number, True, False, None, a list or a dict, got {value!r}")

@@ -1,0 +1,111 @@
+"""The package's public face: resolved when used, and a codec in two lines."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from PIL import Image
+
+import ganrev
+from ganrev.paths import config_dir
+from ganrev.pixels import to_pillow
+from tests.tiny import TinyGenerator, compose_config, smooth_images
+
+TINY = {
+    "generator._target_": "tests.tiny.TinyGenerator",
+    "loss": "mse",
+    "reversal.steps": 5,
+    "device": "cpu",
+    "device.dtype": "float32",
+}
+
+
+def test_importing_the_package_imports_no_torch_and_no_hydra():
+    check = "import ganrev, sys; print([m for m in ('torch', 'hydra', 'numpy', 'omegaconf') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there_and_listed():
+    assert set(ganrev.__all__) <= set(dir(ganrev))
+    for name in ganrev.__all__:
+        assert getattr(ganrev, name) is not None
+    with pytest.raises(AttributeError, match="'ganrev' has no attribute 'Kodec'"):
+        ganrev.Kodec  # noqa: B018
+
+
+def test_types_are_told_to_type_checkers():
+    assert (config_dir().parent / "ganrev" / "py.typed").is_file()
+
+
+def test_a_codec_has_the_defaults_of_run_py():
+    codec = ganrev.load_codec("gan", quant="standard", **TINY)
+    assert isinstance(codec, ganrev.GanCodec)
+    assert isinstance(codec.generator, TinyGenerator)
+    defaults = compose_config("quant=standard")
+    assert codec.step == pytest.approx(defaults.quant.step / TinyGenerator.card_scale)
+    assert codec.reversal.lr == defaults.reversal.lr
+    assert codec.reversal.steps == 5
+
+
+def test_options_are_pythons_values_or_the_command_lines_text(face_folder):
+    for codec in (
+        ganrev.load_codec("pca", **{"codec.faces": [face_folder], "codec.step": 50.0, "codec.components": 8}),
+        ganrev.load_codec("pca", f'codec.faces=["{face_folder}"]', "codec.step=50", "codec.components=8"),
+    ):
+        assert codec.step == 50
+    with pytest.raises(ValueError, match="an option is a text, a number"):
+        ganrev.load_codec("jpeg", **{"codec.quality": object()})
+
+
+def test_mistakes_are_told():
+    with pytest.raises(ValueError, match=r"^codec.quality must be a whole number between 1 and 95, got 1000$"):
+        ganrev.load_codec("jpeg", **{"codec.quality": 1000})
+    with pytest.raises(HydraException, match="jepg"):
+        ganrev.load_codec("jepg")
+    with pytest.raises(HydraException, match="nonsense"):
+        ganrev.load_codec("jpeg", nonsense=3)
+    with pytest.raises(ValueError, match=r"options \(quant\) belong to a codec's name"):
+        ganrev.compress(smooth_images(1)[0], ganrev.load_codec("jpeg", **{"codec.quality": 50}), quant="extreme")
+
+
+@pytest.mark.parametrize("kind", ["pillow", "numpy", "torch"])
+def test_there_and_back_in_two_lines(kind):
+    image = smooth_images(1, 40)[0]
+    given = {"pillow": to_pillow(image), "numpy": image.permute(1, 2, 0).numpy(), "torch": image}[kind]
+    blob = ganrev.compress(given, "png")
+    back = ganrev.decompress(blob, "png")
+    assert back.dtype == np.uint8
+    assert np.array_equal(back, image.permute(1, 2, 0).numpy())
+
+
+def test_a_face_of_another_size_is_cut_and_resized():
+    picture = to_pillow(smooth_images(1, 200)[0, :, :160])
+    blob = ganrev.compress(picture, **TINY)
+    assert blob == ganrev.compress(picture, ganrev.load_codec("gan", **TINY))
+    assert ganrev.decompress(blob, **TINY).shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("image", "complaint"),
+    [
+        (np.zeros((8, 8), np.uint8), r"got uint8 \[8, 8\]"),
+        (np.zeros((8, 8, 3)), r"got float64 \[8, 8, 3\]"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), r"got torch.uint8 \[1, 3, 8, 8\]"),
+        (Image.new("RGBA", (8, 8)), "in mode RGB, got RGBA: convert it first"),
+        ("face.png", "got str"),
+    ],
+)
+def test_other_pictures_are_refused(image, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        ganrev.compress(image, "png")
+
+
+def test_a_codec_is_loaded_inside_a_program_that_uses_hydra():
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        assert ganrev.load_codec("png").suffix == ".png"
+        assert compose("config").codec["_target_"]  # the program's own Hydra is still there

@@ -22,6 +22,7 @@ class Progress(tqdm):
         stream = options.get("file") or sys.stderr
         self._in_log = not (hasattr(stream, "isatty") and stream.isatty())
         self._began = self._last_line = time.monotonic()
+        self._last_count: float | None = None
         if self._in_log:
             # ncols=0 leaves the drawn bar out. Beyond maxinterval tqdm's monitor would draw by itself.
             options |= {"mininterval": _SECONDS_BETWEEN_LINES, "maxinterval": 2 * _SECONDS_BETWEEN_LINES}
@@ -42,10 +43,11 @@ class Progress(tqdm):
         outermost, was_open = not getattr(self, "pos", 0), not getattr(self, "disable", True)
         super().close()
         now = time.monotonic()
-        if self._in_log and was_open and outermost and now - self._began > _SECONDS_WORTH_A_LINE:
+        took_long = now - self._began > _SECONDS_WORTH_A_LINE
+        if self._in_log and was_open and outermost and took_long and self.n != self._last_count:
             self._print_line(now)
 
     def _print_line(self, now: float) -> None:
         self.fp.write(f"{self}\n")
         self.fp.flush()
-        self._last_line = now
+        self._last_line, self._last_count = now, self.n

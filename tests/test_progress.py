@@ -47,6 +47,12 @@ def test_short_work_leaves_nothing_in_a_log(clock):
     assert len(log.getvalue().splitlines()) == 1
 
 
+def test_the_last_line_is_not_printed_twice(clock):
+    log = io.StringIO()
+    run(clock, log, seconds=35, num_steps=1)
+    assert len(log.getvalue().splitlines()) == 1
+
+
 def test_bars_inside_another_have_no_last_line(clock):
     log = io.StringIO()
     for _ in Progress(range(10), desc="outer", file=log, disable=False):

@@ -18,7 +18,7 @@ from ganrev.data.corpus import load_corpus
 from ganrev.facehash import write_hashes
 from ganrev.files import write_whole
 from ganrev.paths import cache_dir
-from ganrev.progress import Progress
+from ganrev.progress import ProgressBar
 
 IMAGE_SIZE = 128
 
@@ -135,14 +135,16 @@ def fit(images: Tensor, num_components: int, seed: int = 0) -> Basis:
         )
     mean = images.sum(0) / len(images)
     mean = (mean + mean.flip(-1)) / 2
-    with Progress(total=_PASSES * len(images), desc="fitting components", unit="face") as bar:
+    with ProgressBar(total=_PASSES * len(images), desc="fitting components", unit="face") as bar:
         found, deviations = _fit_halves(images, mean, num_components, seed, bar)
     widest = deviations.flatten().argsort(descending=True)[:num_components].sort().values
     even, odd = (found[half, widest[widest // num_components == half] % num_components] for half in range(2))
     return Basis(mean, even.half(), odd.half(), deviations.flatten()[widest])
 
 
-def _fit_halves(images: Tensor, mean: Tensor, num_components: int, seed: int, bar: Progress) -> tuple[Tensor, Tensor]:
+def _fit_halves(
+    images: Tensor, mean: Tensor, num_components: int, seed: int, bar: ProgressBar
+) -> tuple[Tensor, Tensor]:
     """Return components of the folded faces, float32 [2, K, 3 * H * H / 2], and their deviations [2, K].
 
     Random mixtures of the faces are multiplied by the faces' covariance once, and the principal components are

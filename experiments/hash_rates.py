@@ -17,7 +17,7 @@ from ganrev.data.corpus import load_corpus
 from ganrev.data.manifest import read_manifest
 from ganrev.facehash import SAME_PHOTOGRAPH, FaceHashes, hash_faces, hashes_path, load_hashes
 from ganrev.pixels import from_pillow, to_pillow
-from ganrev.progress import Progress
+from ganrev.progress import ProgressBar
 
 THRESHOLDS = (0.84, 0.86, 0.88, 0.9, 0.92, 0.94)
 Change = Callable[[Image.Image], Image.Image]
@@ -103,7 +103,7 @@ CHANGES: dict[str, Change] = {
 
 def most_similar(hashes: FaceHashes, images: Tensor, label: str) -> Iterator[np.ndarray]:
     """Yield each picture's similarities to all hashed faces, behind a progress bar."""
-    return iter(Progress(hashes.similarities(images), desc=label, total=len(images), unit="picture", leave=False))
+    return iter(ProgressBar(hashes.similarities(images), desc=label, total=len(images), unit="picture", leave=False))
 
 
 def missed(hashes: FaceHashes, images: Tensor, faces: Sequence[int]) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from ganrev.data.corpus import load_corpus
 from ganrev.generator.base import Generator
 from ganrev.generator.embedded import load
 from ganrev.pixels import to_images
-from ganrev.progress import Progress
+from ganrev.progress import ProgressBar
 from ganrev.realism import share_of_faces, sliced_wasserstein
 
 
@@ -22,7 +22,7 @@ from ganrev.realism import share_of_faces, sliced_wasserstein
 def draw(generator: Generator, num_samples: int, seed: int) -> torch.Tensor:
     """Return uint8 [num_samples, 3, S, S] from the generator's prior."""
     z = generator.sample_prior(num_samples, torch.Generator().manual_seed(seed))
-    parts = [to_images(generator(part)) for part in Progress(z.split(8), desc="drawing", leave=False)]
+    parts = [to_images(generator(part)) for part in ProgressBar(z.split(8), desc="drawing", leave=False)]
     return torch.cat(parts)
 
 

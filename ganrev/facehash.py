@@ -93,7 +93,8 @@ def hash_faces(images: Tensor) -> FaceHashes:
 def load_hashes(path: Path) -> FaceHashes:
     """Read what `FaceHashes.save` wrote; ValueError where it is damaged or something else."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # Opened here: of a damaged file np.load would leave it open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return FaceHashes(*(stored[key] for key in ("bits", "center", "spread")))
     except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
         raise ValueError(f"{path} is no file of face hashes ({error}); restore it") from error

@@ -10,7 +10,7 @@ _SECONDS_BETWEEN_LINES = 30.0
 _SECONDS_WORTH_A_LINE = 10.0  # shorter work leaves nothing in a log
 
 
-class Progress(tqdm):
+class ProgressBar(tqdm):
     """tqdm, but where stderr is no terminal (a file, Slurm, CI) it prints whole lines, and few of them.
 
     There a bar prints a line every 30 seconds, and, unless it stands inside another one, a last line when it closes

@@ -7,7 +7,7 @@ from skimage.data import lbp_frontal_face_cascade_filename
 from skimage.feature import Cascade
 from torch import Tensor
 
-from ganrev.progress import Progress
+from ganrev.progress import ProgressBar
 
 _PATCH = 7  # side of a descriptor
 _PATCHES = 128  # descriptors per picture and level
@@ -103,6 +103,6 @@ def share_of_faces(images: Tensor) -> float:
                 max_size=(size, size),
             )
         )
-        for image in Progress(images, desc="detecting faces", unit="picture", leave=False)
+        for image in ProgressBar(images, desc="detecting faces", unit="picture", leave=False)
     ]
     return sum(found) / len(found)

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from ganrev import progress
-from ganrev.progress import Progress
+from ganrev.progress import ProgressBar
 
 
 class Terminal(io.StringIO):
@@ -24,7 +24,7 @@ def clock(monkeypatch):
 
 
 def run(clock, file, seconds, num_steps=100, **options):
-    for _ in Progress(range(num_steps), desc="working", file=file, disable=False, **options):
+    for _ in ProgressBar(range(num_steps), desc="working", file=file, disable=False, **options):
         clock[0] += seconds / num_steps
 
 
@@ -55,7 +55,7 @@ def test_the_last_line_is_not_printed_twice(clock):
 
 def test_bars_inside_another_have_no_last_line(clock):
     log = io.StringIO()
-    for _ in Progress(range(10), desc="outer", file=log, disable=False):
+    for _ in ProgressBar(range(10), desc="outer", file=log, disable=False):
         run(clock, log, seconds=12)
     lines = log.getvalue().splitlines()
     assert all(line.startswith("outer: ") for line in lines)
@@ -64,7 +64,7 @@ def test_bars_inside_another_have_no_last_line(clock):
 
 def test_what_a_bar_tells_beside_adds_no_lines(clock):
     log = io.StringIO()
-    bar = Progress(total=100, file=log, disable=False)
+    bar = ProgressBar(total=100, file=log, disable=False)
     for step in range(100):
         clock[0] += 1
         bar.update()
@@ -81,8 +81,8 @@ def test_a_terminal_is_redrawn(clock):
 
 
 def test_silence_where_tqdm_is_silenced(clock):
-    assert progress.tqdm is Progress.__mro__[1]
+    assert progress.tqdm is ProgressBar.__mro__[1]
     log = io.StringIO()  # tests/conftest.py sets TQDM_DISABLE
-    for _ in Progress(range(10), file=log):
+    for _ in ProgressBar(range(10), file=log):
         clock[0] += 60
     assert log.getvalue() == ""

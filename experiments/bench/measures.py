@@ -17,7 +17,7 @@ from experiments.bench.plain import PLAIN_LR, plain_reverse
 from ganrev.gan import GanCodec
 from ganrev.generator.base import Generator
 from ganrev.pixels import to_x
-from ganrev.progress import Progress
+from ganrev.progress import ProgressBar
 from ganrev.reversal import lane_rng, reverse
 
 GEMM_SECONDS = 0.3  # at least, for each size of matrix
@@ -105,7 +105,7 @@ def interleave(measures: dict, repetitions: int, label: str) -> dict:
         By name, what each round brought.
     """
     results = {name: [] for name in measures}
-    with Progress(total=repetitions * len(measures), desc=label, leave=False) as bar:
+    with ProgressBar(total=repetitions * len(measures), desc=label, leave=False) as bar:
         for _ in range(repetitions):
             for name, measure in measures.items():
                 results[name].append(measure())

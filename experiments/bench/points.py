@@ -16,7 +16,7 @@ from ganrev.child import child_environment, python_module
 from ganrev.decoding import BATCH_SIZE
 from ganrev.gan import GanCodec
 from ganrev.generator.base import Generator
-from ganrev.progress import Progress
+from ganrev.progress import ProgressBar
 
 COLUMNS = ("point", "measure", "variant", "lanes", "unit", "median", "lowest", "highest", "repetitions")
 FIT_LANES = 8  # so many fit a CPU's cache; what a lane costs in the largest batch is compared with them
@@ -148,7 +148,7 @@ def memory(plan: Plan, overrides: Sequence[str]) -> list[dict]:
         RuntimeError: such a process failed.
     """
     cases = [("plain", 1), ("plain, frozen", 1), *(("ganrev", lanes) for lanes in plan.memory_lanes)]
-    found = {case: _memory_of(*case, overrides) for case in Progress(cases, desc="measuring memory", leave=False)}
+    found = {case: _memory_of(*case, overrides) for case in ProgressBar(cases, desc="measuring memory", leave=False)}
     work = {case: [one["peak"] - one["baseline"]] for case, one in found.items()}
     times = {("ganrev / plain", n): measures.ratios(work["ganrev", n], work["plain", 1]) for n in plan.memory_lanes}
     return [

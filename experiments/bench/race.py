@@ -13,7 +13,7 @@ from experiments.bench.measures import Clock, crossing, descend, descend_plainly
 from ganrev.gan import GanCodec
 from ganrev.generator.base import Generator
 from ganrev.metrics import distortion
-from ganrev.progress import Progress
+from ganrev.progress import ProgressBar
 
 _POINTS = 60  # of the grid of steps at which pictures are scored
 
@@ -116,7 +116,7 @@ def race(
     lanes = tile(images, max(len(images), codec.device.lanes if fills else 0))
     grids = {name: _grid(codec.reversal.steps) for name, codec in codecs.items()} | {"plain": _grid(plain_steps)}
     clocks: dict[str, list[list[Clock]]] = {name: [] for name in grids}
-    bar = Progress(total=len(images) + rounds * len(codecs), desc="racing to the plain loop's SSIM", leave=False)
+    bar = ProgressBar(total=len(images) + rounds * len(codecs), desc="racing to the plain loop's SSIM", leave=False)
     for first in range(rounds):
         clocks["plain"].append([])
         for image in images[first::rounds].split(1):
@@ -157,7 +157,7 @@ def _plain(codec: GanCodec, images: Tensor, grid: list[int], rounds: list[list[C
 
 
 def _score(codec: GanCodec, images: Tensor, latents: Sequence[Tensor]) -> np.ndarray:
-    bar = Progress(images, desc="scoring", leave=False)
+    bar = ProgressBar(images, desc="scoring", leave=False)
     return np.stack([scores(codec, z, image) for image, z in zip(bar, latents, strict=False)])
 
 

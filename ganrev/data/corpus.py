@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ganrev.data.formats import decode_picture
-from ganrev.progress import Progress
+from ganrev.progress import ProgressBar
 
 _logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def load_corpus(sources: Sequence[str | Path], size: int = 128) -> tuple[list[st
         files = _read_folder(source) if source.is_dir() else _read_tar(source)
         if not files:
             raise ValueError(f"{source} holds no picture ({', '.join(sorted(_SUFFIXES))})")
-        for name, data in Progress(files, desc=f"reading {source.name}", unit="face"):
+        for name, data in ProgressBar(files, desc=f"reading {source.name}", unit="face"):
             names.append(name)
             pictures.append(_pixels(data, f"{source}: {name}", size))
     if not pictures:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ganrev.data.formats import decode_picture
 from ganrev.pixels import from_pillow
-from ganrev.progress import Progress
+from ganrev.progress import ProgressBar
 
 _logger = logging.getLogger(__name__)
 
@@ -224,7 +224,7 @@ def load_entries(entries: Sequence[Entry], crop: Crop, strict: bool) -> Pictures
     used: list[Entry] = []
     skipped: list[tuple[str, str]] = []
     # The bar shows only when reading lasts.
-    for entry in Progress(entries, desc="reading pictures", unit="picture", delay=1, leave=False):
+    for entry in ProgressBar(entries, desc="reading pictures", unit="picture", delay=1, leave=False):
         try:
             images.append(read_picture(entry.read(), crop))
             used.append(entry)

@@ -8,7 +8,7 @@ from torch import Tensor
 from ganrev.data.pictures import Pictures, check_limit
 from ganrev.generator.base import Generator
 from ganrev.pixels import to_images
-from ganrev.progress import Progress
+from ganrev.progress import ProgressBar
 
 
 def seen_latent(generator: Generator, seed: int, index: int) -> Tensor:
@@ -58,7 +58,7 @@ class Seen:
         """Draw the pictures, one at a time: the arithmetic of a batch may differ with its size."""
         weight = next(self.generator.parameters(), torch.empty(0))
         images = []
-        for index in Progress(range(self.limit), desc="drawing seen pictures", unit="picture", delay=1, leave=False):
+        for index in ProgressBar(range(self.limit), desc="drawing seen pictures", unit="picture", delay=1, leave=False):
             x = self.generator(seen_latent(self.generator, self.seed, index).to(weight.device)).float()
             images.append(to_images(x).cpu())
         names = [f"seen_{index:03d}" for index in range(self.limit)]

@@ -24,7 +24,7 @@ from ganrev.generator.embedded import LATENT_DIM, load, save
 from ganrev.generator.weights import load_checkpoint
 from ganrev.paths import config_dir
 from ganrev.pixels import to_grid, to_images, to_png, to_x
-from ganrev.progress import Progress
+from ganrev.progress import ProgressBar
 from ganrev.train.batches import batch_at
 from ganrev.train.card import known_faces, publish
 from ganrev.train.checks import check, check_validation, claim
@@ -121,7 +121,7 @@ def train(cfg: DictConfig) -> Path:
     settings = claim(cfg, out, images)
     training = prepare(cfg, out, images)
     write_whole(out / "run.json", json.dumps(settings, indent=1).encode())
-    bar = Progress(total=cfg.steps, initial=training.step, unit="step", mininterval=10)
+    bar = ProgressBar(total=cfg.steps, initial=training.step, unit="step", mininterval=10)
     began = time.perf_counter() - training.seconds
     reconstruction = out / "reconstruction.safetensors"
     while training.step < cfg.steps:

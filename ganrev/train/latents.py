@@ -21,7 +21,7 @@ from ganrev.generator.embedded import latents_path, load, save_latents
 from ganrev.losses import SSIM
 from ganrev.paths import weights_dir
 from ganrev.pixels import to_images, to_x
-from ganrev.progress import Progress
+from ganrev.progress import ProgressBar
 from ganrev.quantise import Quantiser
 from ganrev.reversal import Reversal
 from ganrev.train.batches import deblur
@@ -42,7 +42,7 @@ def visibility(generator: Generator, loss: nn.Module, z: Tensor, batch_size: int
         z: latents of faces [N, D].
     """
     curvature = torch.zeros(z.shape[1])
-    for row in Progress(z, desc="nudging latents", unit="face", leave=False):
+    for row in ProgressBar(z, desc="nudging latents", unit="face", leave=False):
         face = generator(row[None])
         for places in torch.arange(z.shape[1]).split(batch_size):
             nudged = row.repeat(len(places), 1)
@@ -65,7 +65,7 @@ def measure(generator: Generator, faces: Tensor, num_nudged: int) -> tuple[Tenso
     """
     codec = GanCodec(generator, SSIM(), Quantiser(None), Store(), _REVERSAL, Device("cpu"))
     z = torch.cat(
-        [codec.latents(codec.encode(part)) for part in Progress(faces.split(16), desc="reversing", leave=False)]
+        [codec.latents(codec.encode(part)) for part in ProgressBar(faces.split(16), desc="reversing", leave=False)]
     )
     deviations = math.sqrt(2) * z.abs().mean(dim=0)
     steps = visibility(generator, SSIM(), z[:num_nudged]).clamp_min(1e-8).rsqrt()

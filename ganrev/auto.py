@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from ganrev.codec import EncodeReport, check_images
 from ganrev.descent import Descent, PictureLoss
@@ -17,6 +16,7 @@ from ganrev.halving import Rung, outranked
 from ganrev.latent_codec import LatentCodec
 from ganrev.losses import MSE, SSIM
 from ganrev.options import is_number, is_whole
+from ganrev.progress import ProgressBar
 from ganrev.rate_control import Candidate, RateBudget, RateController
 from ganrev.reversal import lane_rng
 
@@ -215,7 +215,7 @@ class AutoCodec(LatentCodec):
         going = {rung.num_steps: rung.num_lanes for rung in [*rungs, Rung(num_steps, 1)]}
         picture = torch.arange(len(images)).repeat_interleave(num_lanes).to(targets.device)
         descent = self._start(images, targets[picture])
-        for step in tqdm(range(num_steps), desc="reversing", unit="step", leave=False, mininterval=0.5):
+        for step in ProgressBar(range(num_steps), desc="reversing", unit="step", leave=False, mininterval=0.5):
             descent.step(0.5 * (1 + math.cos(math.pi * step / num_steps)))
             stay = going.get(descent.num_done)
             if stay is not None and stay * len(images) < len(descent.lanes):

@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ganrev import metrics
 from ganrev.child import child_environment, python_module
 from ganrev.codec import DescribedCodec, EncodeReport
 from ganrev.data.pictures import Pictures
 from ganrev.options import is_whole
+from ganrev.progress import ProgressBar
 from ganrev.record import COLUMNS
 from ganrev.run_folder import RunFolder, join_traces
 
@@ -65,7 +65,7 @@ def encode_all(codec: DescribedCodec, pictures: Pictures, run: RunFolder, batch_
     batch_size = check_batch_size(batch_size)
     journal = run.journal("encode")
     results, traces = [], []
-    bar = tqdm(total=len(pictures.names), desc="encoding", unit="picture", leave=False)
+    bar = ProgressBar(total=len(pictures.names), desc="encoding", unit="picture", leave=False)
     for begin in range(0, len(pictures.names), batch_size):
         batch = slice(begin, begin + batch_size)
         names = pictures.names[batch]
@@ -153,7 +153,7 @@ def score(
     journal = run.journal("score")
     position = {name: i for i, name in enumerate(pictures.names)}
     rows = []
-    for names in tqdm(encoded.batches, desc="scoring", unit="batch", leave=False):
+    for names in ProgressBar(encoded.batches, desc="scoring", unit="batch", leave=False):
         found = journal.find(names)
         if found is None:
             images = pictures.images[[position[name] for name in names]]

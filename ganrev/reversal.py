@@ -8,12 +8,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from ganrev.descent import Descent, PictureLoss
 from ganrev.generator.base import Generator
 from ganrev.halving import Rung, num_lanes_after, outranked
 from ganrev.options import is_number, is_whole
+from ganrev.progress import ProgressBar
 
 Progress = Callable[[int, Tensor], None]
 
@@ -220,7 +220,7 @@ def reverse(
         strides=settings.strides(generator).to(targets.device) if settings.scaled else None,
         confine=(lambda z, lanes: clip_latents(z, settings.clip, [rngs[i] for i in lanes.tolist()])) if clips else None,
     )
-    bar = tqdm(range(settings.steps), desc=label, unit="step", leave=False, mininterval=0.5)
+    bar = ProgressBar(range(settings.steps), desc=label, unit="step", leave=False, mininterval=0.5)
     for step in bar:
         if on_step:
             on_step(step, descent.z)

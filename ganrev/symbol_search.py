@@ -10,12 +10,12 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from ganrev.descent import Descent
 from ganrev.generator.base import Generator
 from ganrev.latent_coder import CodeLengths, LatentCoder
 from ganrev.pixels import to_x
+from ganrev.progress import ProgressBar
 from ganrev.quantise import Effort
 from ganrev.renderer import Renderer
 
@@ -143,7 +143,7 @@ def descend(
         lambda v: torch.optim.Adam([v], lr=effort.lr, betas=_BETAS),
         effort.num_steps,
     )
-    for step in tqdm(range(effort.num_steps), desc="weighing bytes", unit="step", leave=False, mininterval=0.5):
+    for step in ProgressBar(range(effort.num_steps), desc="weighing bytes", unit="step", leave=False, mininterval=0.5):
         descent.step(effort.lr * (1 - 0.9 * (step / effort.num_steps)))
     return descent.z
 
@@ -191,7 +191,7 @@ def polish(problem: Problem, symbols: Tensor, num_rounds: int) -> Tensor:
     """
     best = _Best(problem, symbols)
     trial = symbols.float()
-    for _ in tqdm(range(num_rounds), desc="polishing", unit="round", leave=False, mininterval=0.5):
+    for _ in ProgressBar(range(num_rounds), desc="polishing", unit="round", leave=False, mininterval=0.5):
         best.consider(trial)
         trial = best.next_trial()
         if not best.num_moved.any():

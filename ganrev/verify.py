@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.utils import instantiate
-from tqdm import tqdm
 
 from ganrev import harness
 from ganrev.codec import Codec
 from ganrev.data.pictures import Pictures
 from ganrev.metrics import distortion
+from ganrev.progress import ProgressBar
 from ganrev.run_folder import RunFolder
 from ganrev.runner import reload_pictures
 
@@ -96,7 +96,7 @@ def _encode_alone(run: RunFolder, codec: Codec, pictures: Pictures, num_pictures
     rows = run.rows.set_index("name")
     stored = [pair for pair in zip(pictures.names, pictures.images, strict=True) if pair[0] in rows.index]
     largest = 0.0
-    for name, image in tqdm(stored[:num_pictures], leave=False):
+    for name, image in ProgressBar(stored[:num_pictures], leave=False):
         (blob,) = codec.encode(image[None])
         ssim = distortion(image, codec.decode([blob])[0])["ssim"]
         largest = max(largest, abs(ssim - float(rows.loc[name, "ssim"])))

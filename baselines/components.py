@@ -13,9 +13,9 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from ganrev.card import ModelCard, celeba_numbers, write_card
+from ganrev.contamination.card import ModelCard, celeba_numbers, write_card
+from ganrev.contamination.hashes import write_hashes
 from ganrev.data.corpus import load_corpus
-from ganrev.facehash import write_hashes
 from ganrev.files import write_whole
 from ganrev.paths import cache_dir
 from ganrev.progress import ProgressBar
@@ -178,7 +178,7 @@ def load_basis(faces: Sequence[str | Path], num_components: int, seed: int = 0) 
     """Fit a basis to faces, or read it from the cache where that has been done; raises what `load` does.
 
     Beside the basis lie its card and hashes of the faces, so that none of them is taken as a test picture
-    (`ganrev.overlap`).
+    (`ganrev.evaluation.overlap`).
     """
     sources = _check_sources(faces)
     path = cache_dir() / "pca" / f"{_cache_name(sources, num_components, seed)}.safetensors"

@@ -8,8 +8,8 @@ from PIL import Image
 from torch import Tensor
 
 from baselines.pillow import decode_pictures
-from ganrev.codec import check_images
-from ganrev.options import is_whole
+from ganrev.codecs.base import check_images
+from ganrev.configuration.options import is_whole
 from ganrev.pixels import to_pillow
 
 _CRITERIA = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 100, 0.1)

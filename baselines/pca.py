@@ -23,11 +23,11 @@ import torch
 from torch import Tensor
 
 from baselines.components import IMAGE_SIZE, Basis, load_basis
-from ganrev.codec import CodecIdentity, DescribedCodec, EncodeReport, check_blobs, check_images
-from ganrev.frame import CorruptFileError, Frame, NotAContainerError, WrongGeneratorError
-from ganrev.options import is_number, is_whole
-from ganrev.quantise import SYMBOL_LIMIT
-from ganrev.rangecoder import decode_with_scales, encode_with_scales, scale_codes
+from ganrev.codecs.base import CodecIdentity, DescribedCodec, EncodeReport, check_blobs, check_images
+from ganrev.coding.frame import CorruptFileError, Frame, NotAContainerError, WrongGeneratorError
+from ganrev.coding.quantiser import SYMBOL_LIMIT
+from ganrev.coding.range_coder import decode_with_scales, encode_with_scales, scale_codes
+from ganrev.configuration.options import is_number, is_whole
 
 VERSION = 1
 FINGERPRINT_BYTES = 2
@@ -75,7 +75,7 @@ class PCA(DescribedCodec):
         """Draw uint8 [N, 3, H, H] RGB from `.pca` files.
 
         Raises:
-            ganrev.frame.ContainerError: a file is corrupt, foreign, or made with another basis.
+            ganrev.coding.frame.ContainerError: a file is corrupt, foreign, or made with another basis.
             ValueError: there is no file.
         """
         check_blobs(blobs)
@@ -133,7 +133,7 @@ def check_rounding(rounding: object) -> float:
     return float(rounding)
 
 
-def load(
+def load_pca(
     faces: Sequence[str | Path] | None, step: float, components: int = 2048, rounding: float = ROUNDING, seed: int = 0
 ) -> PCA:
     """Return the codec over a basis that is fitted once and kept in the cache.

@@ -6,8 +6,8 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from ganrev.codec import check_blobs, check_images
-from ganrev.options import is_whole
+from ganrev.codecs.base import check_blobs, check_images
+from ganrev.configuration.options import is_whole
 from ganrev.pixels import from_pillow, to_pillow, to_png
 
 

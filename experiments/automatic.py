@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 
 from experiments import composition
-from ganrev.metrics import mean_and_interval
-from ganrev.recode import recode
+from ganrev.evaluation.metrics import mean_and_interval
+from ganrev.evaluation.recode import recode
 
 
 def measure_grid(experiment: dict[str, Any], user: Sequence[str]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ganrev.merge import collect, find_shards
+from ganrev.evaluation.merge import collect, find_shards
 
 
 def collect_all(folders: Sequence[Path]) -> int:

@@ -6,9 +6,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from ganrev.overrides import compose_config, known_tables, table_path
-from ganrev.run_folder import RunFolder
-from ganrev.runner import run, unused_overrides
+from ganrev.configuration.overrides import compose_config, known_tables, table_path
+from ganrev.evaluation.run_folder import RunFolder
+from ganrev.evaluation.runner import run, unused_overrides
 
 _log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from experiments import composition, drawing
-from ganrev.metrics import distortion
+from ganrev.evaluation.metrics import distortion
+from ganrev.evaluation.run_folder import RunFolder
+from ganrev.evaluation.runner import load_pictures
 from ganrev.pixels import to_images, to_png
-from ganrev.run_folder import RunFolder
-from ganrev.runner import load_pictures
 
 
 def _name_at(run: RunFolder, picture: int) -> str:

@@ -11,11 +11,11 @@ import torch
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
-from ganrev.card import shipped_card
+from ganrev.contamination.card import shipped_card
+from ganrev.contamination.hashes import SAME_PHOTOGRAPH, FaceHashes, hash_faces, hashes_path, load_hashes
 from ganrev.data.celeba import CelebaSample
 from ganrev.data.corpus import load_corpus
 from ganrev.data.manifest import read_manifest
-from ganrev.facehash import SAME_PHOTOGRAPH, FaceHashes, hash_faces, hashes_path, load_hashes
 from ganrev.pixels import from_pillow, to_pillow
 from ganrev.progress import ProgressBar
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from experiments import composition, drawing
-from ganrev.metrics import mean_and_interval
-from ganrev.recode import recode
+from ganrev.evaluation.metrics import mean_and_interval
+from ganrev.evaluation.recode import recode
 
 MEASURES = ("psnr", "ssim", "stlpips")
 

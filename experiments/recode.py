@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ganrev import metrics
-from ganrev.recode import recode
-from ganrev.run_folder import RunFolder
+from ganrev.evaluation import metrics
+from ganrev.evaluation.recode import recode
+from ganrev.evaluation.run_folder import RunFolder
 
 _SHOWN = ("num_bytes", "paper_bytes", "psnr", "ssim", "stlpips")
 

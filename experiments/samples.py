@@ -11,11 +11,11 @@ import pandas as pd
 import torch
 
 from ganrev.data.corpus import load_corpus
+from ganrev.evaluation.realism import share_of_faces, sliced_wasserstein
 from ganrev.generator.base import Generator
-from ganrev.generator.embedded import load
+from ganrev.generator.embedded import load_embedded
 from ganrev.pixels import to_images
 from ganrev.progress import ProgressBar
-from ganrev.realism import share_of_faces, sliced_wasserstein
 
 
 @torch.no_grad()
@@ -62,5 +62,5 @@ def compare(weights: Sequence[Path], real: Sequence[str], num_pictures: int, see
     sets = {"other real faces": others}
     for path in weights or [None]:
         name = "shipped" if path is None else path.stem
-        sets[name] = draw(load(path, unseen_scale=1.0), num_pictures, seed)
+        sets[name] = draw(load_embedded(path, unseen_scale=1.0), num_pictures, seed)
     print(measure(sets, chosen, seed).to_string(index=False, float_format="%.3g"))

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from experiments import composition
-from ganrev.child import child_environment, python_module
-from ganrev.jobs import read_failed, read_records
-from ganrev.overrides import quote
-from ganrev.run_folder import RunFolder
+from ganrev.configuration.overrides import quote
+from ganrev.evaluation.child import child_environment, python_module
+from ganrev.evaluation.jobs import read_failed, read_records
+from ganrev.evaluation.run_folder import RunFolder
 
 _log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments import composition, rendering
 from ganrev.data.seen import Seen
+from ganrev.evaluation.report import training_notes
+from ganrev.evaluation.run_folder import RunFolder
 from ganrev.generator import Generator
-from ganrev.report import training_notes
-from ganrev.run_folder import RunFolder
 
 PAPER_FIGURES = ("bpp", "cr", "psnr", "mse", "ssim")
 _METRICS = ("num_bytes", "paper_bytes", "bpp", "paper_bpp", "psnr", "mse", "ssim", "stlpips")

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ganrev.run_folder import RunFolder
-from ganrev.verify import verify
+from ganrev.evaluation.run_folder import RunFolder
+from ganrev.evaluation.verify import verify
 
 
 def verify_all(runs: Sequence[Path], num_alone: int = 0) -> int:

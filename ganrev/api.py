@@ -9,10 +9,10 @@ from hydra.utils import instantiate
 from PIL import Image
 from torch import Tensor
 
-from ganrev.codec import Codec
+from ganrev.codecs.base import Codec
+from ganrev.configuration.overrides import compose_config, to_overrides
 from ganrev.data.pictures import ALIGNED, SIZE, crop_picture
 from ganrev.errors import root_cause
-from ganrev.overrides import compose_config, to_overrides
 from ganrev.pixels import from_pillow, resize, to_pillow
 
 # What other modes hold beside 8-bit colour, such as alpha, is for the caller to lay flat.

@@ -9,19 +9,19 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from ganrev.configuration.overrides import check_overrides, refuse_tables
 from ganrev.errors import plain_errors
-from ganrev.overrides import check_overrides, refuse_tables
+from ganrev.evaluation.report import describe
+from ganrev.evaluation.run_folder import RunFolder
+from ganrev.evaluation.runner import run
 from ganrev.paths import config_dir
-from ganrev.report import describe
-from ganrev.run_folder import RunFolder
-from ganrev.runner import run
 
 
 @hydra.main(config_path=str(config_dir()), config_name="config", version_base="1.3")
 def _evaluate(cfg: DictConfig) -> str:
     """Run the composed config and print its summary; returns the run's folder, for Hydra's callbacks."""
     hydra_config = HydraConfig.get()
-    # In a sweep the error must reach Hydra and its callback, ganrev.jobs.JobRecord; the other jobs go on.
+    # In a sweep the error must reach Hydra and its callback, ganrev.evaluation.jobs.JobRecord; the other jobs go on.
     guard = nullcontext() if hydra_config.mode == RunMode.MULTIRUN else plain_errors()
     with guard:
         folder = run(cfg, list(hydra_config.overrides.task))

@@ -7,10 +7,10 @@ os.environ["TQDM_DISABLE"] = "1"  # before tqdm is imported: what a command prin
 
 import pytest
 
-from ganrev import harness, metrics
 from ganrev.data.celeba import CelebaSample
 from ganrev.data.pictures import Pictures
-from ganrev.decoding import decode_folder
+from ganrev.evaluation import metrics, stages
+from ganrev.evaluation.decoding import decode_folder
 from ganrev.fetch import FetchError
 from ganrev.pixels import to_pillow
 from tests.tiny import smooth_images
@@ -31,7 +31,7 @@ def sample() -> Pictures:
 def quick_runs():
     """Decode in this process and leave ST-LPIPS out: both are tested elsewhere, and take seconds a run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(harness, "decode_all", decode_folder)
+        patch.setattr(stages, "decode_all", decode_folder)
         patch.setattr(metrics, "stlpips", lambda images, decoded: None)
         yield
 

@@ -12,12 +12,13 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from PIL import Image
 
-from ganrev import __version__, cli, container, entropy
+from ganrev import __version__, cli
 from ganrev.api import fit
 from ganrev.cli import main
+from ganrev.coding import backends, container
 from ganrev.commands import files
 from ganrev.errors import plain_errors, root_message
-from ganrev.metrics import distortion
+from ganrev.evaluation.metrics import distortion
 from ganrev.pixels import from_pillow, resize, to_images, to_pillow
 from tests.tiny import OVERRIDES, TinyGenerator, smooth_images
 
@@ -256,7 +257,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
         ("quant.step=wide", "quant.step must be a positive number, or null for float32 latents, got 'wide'"),
         ("reversal.optimizer=newton", "reversal.optimizer must be one of sgd, adam, got 'newton'"),
         ("device.dtype=int8", "device.dtype must be"),
-        ("codec=jpeg", "baselines.pillow.JPEG has a format of its own"),
+        ("codec=jpeg", "baselines.JPEG has a format of its own"),
         ("generator.path=/nowhere/weights", "/nowhere/weights"),
         ("+reversal.warmup=3", "unexpected keyword argument 'warmup'"),
     ],
@@ -319,7 +320,7 @@ def test_a_users_mistake_ends_with_its_message(capsys, error):
 
 def test_a_users_mistake_deep_in_a_config_ends_with_its_message(capsys):
     nested = {"_target_": "tests.test_cli.make", "error": {"_target_": "tests.test_cli.make", "error": None}}
-    nested["error"]["error"] = {"_target_": "ganrev.quantise.Quantiser", "step": -3}
+    nested["error"]["error"] = {"_target_": "ganrev.coding.Quantiser", "step": -3}
     with pytest.raises(SystemExit), plain_errors():
         instantiate(nested)
     assert capsys.readouterr().err.startswith("error: quant.step must be a positive number")
@@ -415,10 +416,10 @@ def test_every_command_has_help_with_an_example(capsys):
 
 def test_info_names_back_ends_as_they_are_named():
     for code, name in files.BACK_ENDS.items():
-        back_end = entropy.by_code(code)
+        back_end = backends.by_code(code)
         assert name == " ".join(filter(None, (type(back_end).__name__, getattr(back_end, "model", None))))
     with pytest.raises(ValueError, match="unknown entropy back end 9"):
-        entropy.by_code(len(files.BACK_ENDS))
+        backends.by_code(len(files.BACK_ENDS))
 
 
 def test_a_back_end_of_a_newer_version_is_named(tmp_path, capsys):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ganrev.jobs import read_failed, read_records
+from ganrev.evaluation.jobs import read_failed, read_records
+from ganrev.evaluation.run_folder import RunFolder
 from ganrev.pixels import to_pillow
-from ganrev.run_folder import RunFolder
 from tests.tiny import RawCodec, smooth_images
 
 ROOT = Path(__file__).resolve().parent.parent

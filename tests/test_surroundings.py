@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ganrev import paths, provenance
-from ganrev.child import child_environment, python_module
+from ganrev import paths
+from ganrev.evaluation import provenance
+from ganrev.evaluation.child import child_environment, python_module
 from ganrev.paths import cache_dir
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,7 +62,7 @@ def test_an_empty_or_relative_cache_of_the_user_is_ignored(users, monkeypatch):
 
 def test_a_module_in_the_current_folder_shadows_none_of_a_new_process(tmp_path):
     (tmp_path / "random.py").write_text("raise SystemExit('the wrong random')")
-    command = python_module("ganrev.decoding")  # without arguments it fails, but later
+    command = python_module("ganrev.evaluation.decoding")  # without arguments it fails, but later
     without_here = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(command, cwd=tmp_path, env=without_here, capture_output=True, text=True, check=False)
     assert "the wrong random" not in done.stderr

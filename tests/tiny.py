@@ -9,15 +9,15 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from ganrev.codec import EncodeReport
-from ganrev.device import Device
-from ganrev.entropy import Bzip2
-from ganrev.gan import GanCodec
+from ganrev.codecs.base import EncodeReport
+from ganrev.codecs.gan import GanCodec
+from ganrev.coding.backends import Bzip2
+from ganrev.coding.quantiser import Quantiser
 from ganrev.generator.base import Generator
-from ganrev.losses import MSE
 from ganrev.paths import config_dir
-from ganrev.quantise import Quantiser
-from ganrev.reversal import Reversal
+from ganrev.reversal.device import Device
+from ganrev.reversal.losses import MSE
+from ganrev.reversal.settings import Reversal
 
 # Hydra overrides that make any GAN run a matter of a second.
 OVERRIDES = [

@@ -23,15 +23,15 @@ from experiments.bench.drawing import draw_bench
 from experiments.bench.plain import plain_generator
 from experiments.bench.race import curves, race, tile
 from experiments.composition import compose_config
+from ganrev.codecs.gan import GanCodec
 from ganrev.data.celeba import CelebaSample
 from ganrev.data.folder import Folder
 from ganrev.data.seen import Seen
+from ganrev.evaluation.provenance import provenance
 from ganrev.fetch import FetchError
 from ganrev.files import to_json
-from ganrev.gan import GanCodec
 from ganrev.generator.base import Generator
 from ganrev.pixels import resize
-from ganrev.provenance import provenance
 
 _log = logging.getLogger(__name__)
 

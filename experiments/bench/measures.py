@@ -14,11 +14,11 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.bench.plain import PLAIN_LR, plain_reverse
-from ganrev.gan import GanCodec
+from ganrev.codecs.gan import GanCodec
 from ganrev.generator.base import Generator
 from ganrev.pixels import to_x
 from ganrev.progress import ProgressBar
-from ganrev.reversal import lane_rng, reverse
+from ganrev.reversal.reversing import lane_rng, reverse
 
 GEMM_SECONDS = 0.3  # at least, for each size of matrix
 WARM_UP = 3  # steps that are not timed: they allocate, and perhaps compile

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from experiments.bench import measures
 from experiments.bench.race import Descent, ratio_of_each, tile
-from ganrev.child import child_environment, python_module
-from ganrev.decoding import BATCH_SIZE
-from ganrev.gan import GanCodec
+from ganrev.codecs.gan import GanCodec
+from ganrev.evaluation.child import child_environment, python_module
+from ganrev.evaluation.decoding import BATCH_SIZE
 from ganrev.generator.base import Generator
 from ganrev.progress import ProgressBar
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from experiments.bench.measures import Clock, crossing, descend, descend_plainly, ratios
-from ganrev.gan import GanCodec
+from ganrev.codecs.gan import GanCodec
+from ganrev.evaluation.metrics import distortion
 from ganrev.generator.base import Generator
-from ganrev.metrics import distortion
 from ganrev.progress import ProgressBar
 
 _POINTS = 60  # of the grid of steps at which pictures are scored

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganrev import container
+from ganrev.coding import container
 from ganrev.commands import with_overrides
 from ganrev.files import write_whole
 
 if TYPE_CHECKING:
-    from ganrev.auto import AutoCodec
-    from ganrev.gan import GanCodec
+    from ganrev.codecs.auto import AutoCodec
+    from ganrev.codecs.gan import GanCodec
 
 _MOST_SAMPLES = 10_000  # in one PNG
 _OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT")
 _INPUT = click.argument("source", type=click.Path(path_type=Path), metavar="IN")
 
-# What a file's header calls its back end, as `ganrev.entropy` does, which takes half a second to import.
+# What a file's header calls its back end, as `ganrev.coding.backends` does, which takes half a second to import.
 BACK_ENDS = {
     0: "Store",
     1: "Bzip2",
@@ -40,10 +40,10 @@ def make_codec(overrides: list[str]) -> "GanCodec | AutoCodec":
     """
     from hydra.utils import instantiate
 
-    from ganrev.auto import AutoCodec
-    from ganrev.gan import GanCodec
-    from ganrev.overrides import compose_config
-    from ganrev.runner import unused_overrides
+    from ganrev.codecs.auto import AutoCodec
+    from ganrev.codecs.gan import GanCodec
+    from ganrev.configuration.overrides import compose_config
+    from ganrev.evaluation.runner import unused_overrides
 
     cfg = compose_config(overrides)
     codec = instantiate(cfg.codec)
@@ -108,7 +108,7 @@ def compress(
 
     from ganrev.api import fit
     from ganrev.data.formats import decode_picture
-    from ganrev.metrics import bits_per_pixel, distortion
+    from ganrev.evaluation.metrics import bits_per_pixel, distortion
 
     try:
         picture = decode_picture(data)
@@ -189,7 +189,7 @@ def sample(number: int, output: Path, overrides: tuple[str, ...]) -> None:
     import torch
     from hydra.utils import instantiate
 
-    from ganrev.overrides import compose_config
+    from ganrev.configuration.overrides import compose_config
     from ganrev.pixels import to_grid, to_images, to_png
 
     cfg = compose_config(list(overrides))

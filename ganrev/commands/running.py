@@ -37,7 +37,7 @@ def runs(folder: Path, last: int | None, sort: str) -> None:
     ganrev runs
     ganrev runs results/runs --last 10 --sort ssim
     """
-    from ganrev.runlist import read_runs, to_text
+    from ganrev.evaluation.run_list import read_runs, to_text
 
     print(to_text(read_runs(folder, sort, last)))
 

@@ -11,7 +11,7 @@ from ganrev.commands import passes_all_on
 @passes_all_on("train", "train the embedded generator")
 def train(words: tuple[str, ...]) -> None:
     """Train the embedded generator: `ganrev train train.faces=[faces.tar] train.valid=held-out`."""
-    from ganrev.overrides import check_overrides
+    from ganrev.configuration.overrides import check_overrides
     from ganrev.train.__main__ import main
 
     check_overrides([word for word in words if "=" in word and not word.startswith("-")])

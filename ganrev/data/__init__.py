@@ -1,1 +1,8 @@
-"""Where pictures come from: every source has a `load()` that returns `ganrev.data.pictures.Pictures`."""
+"""Where pictures come from: every source has a `load()` that returns `Pictures`.
+
+Names are listed in `__init__.pyi` and imported when first used: torch alone takes two seconds.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
-from ganrev.card import read_card, shipped_card
 from ganrev.compat import import_torchvision
+from ganrev.contamination.card import read_card, shipped_card
 from ganrev.data.pictures import NEXT_STEPS, Entry, Pictures, check_limit, load_entries
 from ganrev.fetch import FetchError, extract_subtree, fetch_wheel
 from ganrev.paths import cache_dir

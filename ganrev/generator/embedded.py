@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganrev.card import read_card
+from ganrev.contamination.card import read_card
 from ganrev.files import write_whole
 from ganrev.generator.base import Generator
 from ganrev.generator.weights import check_unseen_scale, existing_file, file_digest, load_state, load_tensors
@@ -81,7 +81,7 @@ class UpBlock(nn.Module):
 
 
 class EmbeddedNetwork(Generator):
-    """The architecture, with fresh weights; `ganrev.generator.embedded.load` brings the trained ones."""
+    """The architecture, with fresh weights; `ganrev.generator.load_embedded` brings the trained ones."""
 
     latent_dim = LATENT_DIM
     image_size = IMAGE_SIZE
@@ -144,7 +144,7 @@ def save(network: EmbeddedNetwork, path: str | Path) -> Path:
     return path
 
 
-def load(path: str | Path | None = None, unseen_scale: float | None = None) -> EmbeddedNetwork:
+def load_embedded(path: str | Path | None = None, unseen_scale: float | None = None) -> EmbeddedNetwork:
     """Load trained weights, stored as float16, into a frozen float32 network.
 
     Args:

@@ -93,7 +93,7 @@ def fold_he_constants(network: PGANNetwork) -> None:
             layer.get_parameter("bias").mul_(he_constant)
 
 
-def load(path: str | Path | None, url: str, unseen_scale: float = 5.0) -> PGANNetwork:
+def load_pggan(path: str | Path | None, url: str, unseen_scale: float = 5.0) -> PGANNetwork:
     """Load the checkpoint, frozen; its averaged generator is the one that draws.
 
     Args:

@@ -20,7 +20,7 @@ from torch import Tensor
 from ganrev.data.corpus import load_corpus
 from ganrev.errors import plain_errors
 from ganrev.files import open_whole, write_whole
-from ganrev.generator.embedded import LATENT_DIM, load, save
+from ganrev.generator.embedded import LATENT_DIM, load_embedded, save
 from ganrev.generator.weights import load_checkpoint
 from ganrev.paths import config_dir
 from ganrev.pixels import to_grid, to_images, to_png, to_x
@@ -59,7 +59,7 @@ def prepare(cfg: DictConfig, out: Path, images: Tensor) -> Training:
     """Build a fresh run or resume from the last checkpoint; without a start, writes the linear milestone."""
     checkpoint, saved = out / "checkpoint.pt", out / "components.pt"
     if cfg.start is not None:
-        weights = load(cfg.start, unseen_scale=1.0)
+        weights = load_embedded(cfg.start, unseen_scale=1.0)
         training = Training(cfg, components_of(weights.linear))
         training.start_from(weights)
     else:

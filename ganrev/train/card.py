@@ -10,18 +10,18 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from ganrev.card import KnownFaces, ModelCard, celeba_numbers, read_card, write_card
+from ganrev.codecs.gan import GanCodec
+from ganrev.coding.backends import Bzip2
+from ganrev.coding.quantiser import Quantiser
+from ganrev.contamination.card import KnownFaces, ModelCard, celeba_numbers, read_card, write_card
+from ganrev.contamination.hashes import all_hashes_paths, hashes_path, write_hashes
 from ganrev.data.manifest import read_manifest
-from ganrev.device import Device
-from ganrev.entropy import Bzip2
-from ganrev.facehash import all_hashes_paths, hashes_path, write_hashes
-from ganrev.gan import GanCodec
-from ganrev.generator.embedded import EmbeddedNetwork, load, save
-from ganrev.losses import MSE, SSIM
-from ganrev.metrics import distortion
-from ganrev.provenance import provenance
-from ganrev.quantise import Quantiser
-from ganrev.reversal import Reversal
+from ganrev.evaluation.metrics import distortion
+from ganrev.evaluation.provenance import provenance
+from ganrev.generator.embedded import EmbeddedNetwork, load_embedded, save
+from ganrev.reversal.device import Device
+from ganrev.reversal.losses import MSE, SSIM
+from ganrev.reversal.settings import Reversal
 from ganrev.train.latents import write_table
 
 PAPER_EXTREME = 15.0  # the paper's unseen latents reach about [-15, 15]
@@ -32,7 +32,7 @@ CELEBA_LICENCE = "CelebA's terms: non-commercial research only (Liu et al. 2015)
 def reversal_scores(
     network: EmbeddedNetwork, faces: Tensor, loss: nn.Module, step: float | None, scale: float
 ) -> tuple[dict[str, float], Mapping[str, np.ndarray]]:
-    """Compress faces with the default reversal; returns mean scores and the trace (`ganrev.trace`).
+    """Compress faces with the default reversal; returns mean scores and the trace (`ganrev.reversal.trace`).
 
     Args:
         network: frozen, with its digest.
@@ -136,7 +136,7 @@ def publish(
     for number, path in enumerate((p for p in earlier if p.read_bytes() != hashes.read_bytes()), start=1):
         shutil.copyfile(path, hashes.with_name(f"{hashes.stem}-{number}.npz"))
     table = write_table(weights, images, cfg.table_faces, cfg.nudged_faces)
-    stored = load(weights, unseen_scale=1.0)  # score what is stored, float16 rounding included
+    stored = load_embedded(weights, unseen_scale=1.0)  # score what is stored, float16 rounding included
     scale, scores = score(stored, valid[: cfg.card_faces])
     known = known_faces(cfg, names, valid_names)
     facts = describe_training(cfg, stored, len(names), seconds) | known

@@ -7,9 +7,9 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from ganrev.device import Device
-from ganrev.generator.embedded import load
-from ganrev.options import is_number, is_whole
+from ganrev.configuration.options import is_number, is_whole
+from ganrev.generator.embedded import load_embedded
+from ganrev.reversal.device import Device
 from ganrev.train.card import card_of_start, people_of
 
 _COUNTS = ["steps", "batch_size", "prior_batch", "perceptual_batch", "score_every"]
@@ -60,7 +60,7 @@ def check(cfg: DictConfig) -> None:
     if cfg.manifest:
         people_of(cfg)
     if cfg.start is not None:
-        load(cfg.start, unseen_scale=1.0)
+        load_embedded(cfg.start, unseen_scale=1.0)
         card_of_start(cfg)
 
 

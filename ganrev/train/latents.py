@@ -12,18 +12,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ganrev.codecs.gan import GanCodec
+from ganrev.coding.backends import Store
+from ganrev.coding.quantiser import Quantiser
 from ganrev.data.corpus import load_corpus
-from ganrev.device import Device
-from ganrev.entropy import Store
-from ganrev.gan import GanCodec
 from ganrev.generator.base import Generator
-from ganrev.generator.embedded import latents_path, load, save_latents
-from ganrev.losses import SSIM
+from ganrev.generator.embedded import latents_path, load_embedded, save_latents
 from ganrev.paths import weights_dir
 from ganrev.pixels import to_images, to_x
 from ganrev.progress import ProgressBar
-from ganrev.quantise import Quantiser
-from ganrev.reversal import Reversal
+from ganrev.reversal.device import Device
+from ganrev.reversal.losses import SSIM
+from ganrev.reversal.settings import Reversal
 from ganrev.train.batches import deblur
 
 _NUDGE = 0.3  # of a latent, in units of z: far above rounding, small against a face's own spread
@@ -91,7 +91,7 @@ def write_table(weights: Path, faces: Tensor, num_faces: int, num_nudged: int) -
         raise ValueError(f"a table of latents needs a face to reverse and one to nudge, got {num_faces}, {num_nudged}")
     chosen = faces[torch.randperm(len(faces), generator=torch.Generator().manual_seed(0))[:num_faces]]
     chosen = to_images(deblur(to_x(chosen), torch.full((len(chosen),), _DEBLUR)))
-    save_latents(*measure(load(weights, unseen_scale=1.0), chosen, num_nudged), weights)
+    save_latents(*measure(load_embedded(weights, unseen_scale=1.0), chosen, num_nudged), weights)
     return (
         f"measured on {len(chosen)} of the training faces, drawn at random and sharpened by {_DEBLUR}: deviations on "
         f"all of them, reversed with loss=ssim, steps on {min(num_nudged, len(chosen))}"

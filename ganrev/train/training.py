@@ -11,11 +11,11 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from ganrev.device import Device
 from ganrev.generator.embedded import EmbeddedNetwork
-from ganrev.losses import MSE, SSIM
-from ganrev.perceptual import STLPIPS
 from ganrev.pixels import to_x
+from ganrev.reversal.device import Device
+from ganrev.reversal.losses import MSE, SSIM
+from ganrev.reversal.perceptual import STLPIPS
 from ganrev.train.batches import deblur
 from ganrev.train.networks import (
     Discriminator,

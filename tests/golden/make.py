@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ganrev import entropy
-from ganrev.gan import GanCodec
+from ganrev.codecs.gan import GanCodec
+from ganrev.coding import backends
+from ganrev.coding.quantiser import Quantiser, ScaledQuantiser
 from ganrev.generator.base import Generator
-from ganrev.quantise import Quantiser, ScaledQuantiser
 from tests.tiny import tiny_codec
 
 FOLDER = Path(__file__).parent
@@ -23,10 +23,10 @@ SECTIONS = ("tables", "vectors", "files")
 
 Table = dict[str, list[float]] | None  # "deviations" and "steps" of latents; None for a generator never told any
 
-STORED = {"none": entropy.Store(), "bz2": entropy.Bzip2()}
-STREAMS = {"zlib": entropy.Zlib(), "lzma": entropy.Lzma(), "zstd": entropy.Zstd()}
-COUNTED = {model: entropy.Range(model) for model in ("flat", "adaptive")}
-SCALED = {model: entropy.Range(model) for model in ("prior", "fitted")}
+STORED = {"none": backends.Store(), "bz2": backends.Bzip2()}
+STREAMS = {"zlib": backends.Zlib(), "lzma": backends.Lzma(), "zstd": backends.Zstd()}
+COUNTED = {model: backends.Range(model) for model in ("flat", "adaptive")}
+SCALED = {model: backends.Range(model) for model in ("prior", "fitted")}
 BACK_ENDS = STORED | STREAMS | COUNTED | SCALED
 
 
@@ -43,7 +43,7 @@ class TableGenerator(Generator):
             self.set_latent_statistics(torch.tensor(table["deviations"]), torch.tensor(table["steps"]))
 
 
-def codec_for(latent_dim: int, table: Table, back_end: entropy.Entropy, scaled: bool) -> GanCodec:
+def codec_for(latent_dim: int, table: Table, back_end: backends.Entropy, scaled: bool) -> GanCodec:
     """Return a codec that writes files of one table with one back end, and reads all of that table."""
     quant = ScaledQuantiser(1.0) if scaled else Quantiser(1.0)
     return tiny_codec(generator=TableGenerator(latent_dim, table), entropy=back_end, quant=quant)

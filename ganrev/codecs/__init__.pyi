@@ -1,0 +1,18 @@
+from .auto import AutoCodec, Budget
+from .base import Codec, CodecIdentity, DescribedCodec, EncodeReport, check_blobs, check_images, described
+from .gan import GanCodec
+from .latent_codec import LatentCodec
+
+__all__ = [
+    "AutoCodec",
+    "Budget",
+    "Codec",
+    "CodecIdentity",
+    "DescribedCodec",
+    "EncodeReport",
+    "GanCodec",
+    "LatentCodec",
+    "check_blobs",
+    "check_images",
+    "described",
+]

@@ -1,0 +1,126 @@
+"""GAN reversal as a codec."""
+
+import dataclasses
+
+import torch
+from torch import Tensor, nn
+
+from ganrev.codecs.base import CodecIdentity, EncodeReport, check_images
+from ganrev.codecs.latent_codec import LatentCodec
+from ganrev.coding.backends import Entropy
+from ganrev.coding.quantiser import Quantiser, dequantise, quantise
+from ganrev.configuration.options import is_number
+from ganrev.generator.base import Generator
+from ganrev.reversal.device import Device
+from ganrev.reversal.reversing import ReversalResult, lane_rng, reverse
+from ganrev.reversal.settings import Reversal
+from ganrev.reversal.trace import Recorder, make_trace
+
+
+class GanCodec(LatentCodec):
+    """Compresses a picture to the quantised latent that redraws it.
+
+    Args:
+        generator: frozen; pictures must have its size.
+        loss: what reversal descends and what chooses among restarts.
+        quant: the quantiser.
+        entropy: the lossless back end.
+        reversal: the descent.
+        device: where and how precisely to compute.
+        seed: of the initial latents.
+        latent_scale: factor on z before rounding; None for the generator's own `unseen_scale`, 1 for pictures
+            that the generator drew itself.
+
+    Attributes:
+        step_size: between symbols, as the files store it; 0 for float32 latents.
+
+    Raises:
+        ValueError: a seed, scale or step that cannot be used, a loss that cannot take the generator's size, or a
+            generator without the digest of its weights.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        loss: nn.Module,
+        quant: Quantiser,
+        entropy: Entropy,
+        reversal: Reversal,
+        device: Device,
+        seed: int = 0,
+        latent_scale: float | None = None,
+    ) -> None:
+        scale = generator.unseen_scale if latent_scale is None else latent_scale
+        if not (is_number(scale) and scale > 0):
+            raise ValueError(f"latent_scale must be a positive number or null, got {scale!r}")
+        super().__init__(generator, loss, entropy, quant.scaled, device, seed)
+        self.reversal, self.effort, self.lmbda = reversal, quant.effort, quant.lmbda
+        self.step_size = quant.stored_step_size(scale, self.search.curvature)
+        self.coder.check(self.step_size, prices=self.effort is not None)
+        if reversal.init == "linear":
+            self.renderer.fast_generator.invert_linear_map(self._blank())  # one without says so now
+
+    def identity(self) -> CodecIdentity:
+        """Return what can change its results beside its configuration; the scale may come from the generator's card."""
+        return dataclasses.replace(super().identity(), step=self.step_size)
+
+    def encode_with_report(self, images: Tensor) -> EncodeReport:
+        """Compress uint8 [N, 3, S, S] RGB, S the generator's size, to N `.gr` files; the trace tells of the descent."""
+        check_images(images, self.image_size)
+        if not len(images):
+            return EncodeReport([])
+        # Reverse all lanes, the restarts of a picture side by side.
+        restarts = self.reversal.restarts
+        lane_images = images.repeat_interleave(restarts, dim=0)
+        rngs = [lane_rng(self.seed, image, i % restarts) for i, image in enumerate(lane_images)]
+        found, recorders = self._reverse(lane_images, rngs)
+        # Round those that went on to the end, as many of each picture, and keep the best.
+        lanes = (~found.dropped).nonzero().flatten()
+        symbols, costs = self._symbols(found.z[lanes].cpu(), lane_images[lanes], [rngs[lane] for lane in lanes])
+        best = costs.view(len(images), -1).argmin(dim=1) + torch.arange(0, len(lanes), len(lanes) // len(images))
+        blobs = [self.coder.write(row, self.step_size) for row in symbols[best].numpy()]
+        return EncodeReport(blobs, make_trace(found, recorders, lanes[best] % restarts, restarts).arrays())
+
+    def recode(self, z: Tensor, images: Tensor) -> list[bytes]:
+        """Quantise and code latents [N, D] that were found before for uint8 pictures [N, 3, S, S]: N `.gr` files."""
+        symbols, _ = self._symbols(z, images, [lane_rng(self.seed, image, 0) for image in images])
+        return [self.coder.write(row, self.step_size) for row in symbols.numpy()]
+
+    def _reverse(self, images: Tensor, rngs: list[torch.Generator]) -> tuple[ReversalResult, list[Recorder]]:
+        """Reverse all lanes in parts that fit the device; returns the recorder of each part, too."""
+
+        def reverse_part(lanes: list[int]) -> tuple[ReversalResult, Recorder]:
+            recorder = Recorder(self.reversal.steps)
+            found = reverse(
+                self.renderer.fast_generator,
+                self.loss,
+                self.renderer.targets(images[lanes]),
+                [rngs[lane] for lane in lanes],
+                self.reversal,
+                recorder,
+                f"reversing {lanes[0] + 1}-{lanes[-1] + 1} of {len(images)} lanes",
+            )
+            return found, recorder
+
+        parts, recorders = zip(*self.device.in_parts(reverse_part, len(images), self.reversal.restarts), strict=True)
+        return ReversalResult.join(parts), list(recorders)
+
+    def _symbols(self, z: Tensor, images: Tensor, rngs: list[torch.Generator]) -> tuple[Tensor, Tensor]:
+        """Return the symbols of each lane, int32 [L, D], and what chooses among restarts, float32 [L].
+
+        Symbols that were searched for stand beside plainly rounded ones, and the better are kept.
+        """
+        in_z = self.coder.step_sizes(self.step_size)
+        plain = quantise(z, in_z)
+        if self.effort is None:
+            alone = self.reversal.restarts == 1 or self.reversal.halving  # nothing to choose from
+            return plain, torch.zeros(len(z)) if alone else self.search.distortions(dequantise(plain, in_z), images)
+        step_sizes, lmbda = torch.full((len(z),), self.step_size), torch.full((len(z),), self.lmbda)
+        searched = self.search.search_symbols(z, images, rngs, step_sizes, lmbda, self.effort)
+        plain_cost, searched_cost = (
+            self.search.distortions(dequantise(symbols, in_z), images)
+            + lmbda * self.coder.num_bytes(symbols, step_sizes)
+            for symbols in (plain, searched)
+        )
+        better = (searched_cost <= plain_cost)[:, None]
+        return torch.where(better, searched, plain), torch.minimum(plain_cost, searched_cost)

@@ -1,0 +1,82 @@
+"""What codecs share whose files hold the latents of a generator."""
+
+import torch
+from torch import Tensor, nn
+
+from ganrev.codecs.base import CodecIdentity, DescribedCodec, check_blobs
+from ganrev.codecs.renderer import Renderer
+from ganrev.codecs.symbol_search import SymbolSearch
+from ganrev.coding import container
+from ganrev.coding.backends import Entropy
+from ganrev.coding.latent_coder import LatentCoder
+from ganrev.configuration.options import is_whole
+from ganrev.generator.base import Generator
+from ganrev.reversal.device import Device
+
+
+class LatentCodec(DescribedCodec):
+    """Reads `.gr` files and draws what they say; subclasses write them.
+
+    Args:
+        generator: frozen; pictures must have its size.
+        loss: what chooses among files of a picture.
+        entropy: the lossless back end of the files that are written.
+        scaled: whether each latent of the files that are written has a step size of its own.
+        device: where and how precisely to compute.
+        seed: of the initial latents.
+
+    Attributes:
+        coder: symbols to files and back.
+        renderer: draws latents.
+        search: finds symbols that are worth their bytes.
+
+    Raises:
+        ValueError: a seed that is no whole number, a loss that cannot take the generator's size, or a generator
+            without the digest of its weights.
+    """
+
+    suffix = ".gr"
+    has_learned = True
+
+    def __init__(
+        self, generator: Generator, loss: nn.Module, entropy: Entropy, scaled: bool, device: Device, seed: int
+    ) -> None:
+        if not is_whole(seed):
+            raise ValueError(f"seed must be a whole number, got {seed!r}")
+        container.fingerprint(generator.digest)  # files would not tell which generator made them
+        self.device, self.seed = device, int(seed)
+        self.renderer = Renderer(generator, device)
+        self.generator, self.image_size, self.card = self.renderer.generator, generator.image_size, generator.card
+        self.loss = loss.to(device.torch_device)
+        self.coder = LatentCoder(self.generator, entropy, scaled)
+        self.search = SymbolSearch(self.renderer, self.loss, self.coder)
+        # A loss that cannot take this size says so now, not after the descent.
+        self.loss(self._blank(), self._blank())
+
+    def _blank(self) -> Tensor:
+        """Return a grey picture, x [1, 3, S, S] on the device."""
+        return torch.zeros(1, 3, self.generator.image_size, self.generator.image_size, device=self.device.torch_device)
+
+    def latents(self, blobs: list[bytes]) -> Tensor:
+        """Return the dequantised latents of `.gr` files, float32 [N, D]; raises what `decode` does."""
+        check_blobs(blobs)
+        return torch.stack([self.coder.read(blob) for blob in blobs])
+
+    def decode(self, blobs: list[bytes]) -> Tensor:
+        """Draw uint8 [N, 3, S, S] RGB from `.gr` files.
+
+        Raises:
+            ganrev.coding.frame.ContainerError: a file is corrupt, foreign, or made with other weights.
+            ValueError: there is no file.
+        """
+        return self.renderer.draw(self.latents(blobs))
+
+    def identity(self) -> CodecIdentity:
+        """Return what can change its results beside its configuration."""
+        return CodecIdentity(
+            type(self).__name__.lower(), precision=self.device.precision, weights=self.generator.digest
+        )
+
+    def bytes_for_paper(self, blob: bytes) -> int:
+        """Count the payload alone, as the paper does."""
+        return container.payload_bytes(blob)

@@ -1,0 +1,42 @@
+"""A frozen generator on its device, to draw with and to descend with."""
+
+import copy
+
+import torch
+from torch import Tensor
+
+from ganrev.generator.base import Generator
+from ganrev.pixels import to_images, to_x
+from ganrev.reversal.device import Device
+
+_BATCH_SIZE = 16  # pictures drawn at a time
+
+
+class Renderer:
+    """Draws what the decoder of a file draws, and holds what a descent draws with.
+
+    Args:
+        generator: is frozen and moved to the device.
+        device: where and how precisely to compute.
+
+    Attributes:
+        generator: in float32, as decoders draw.
+        fast_generator: the same in the device's precision, for descents.
+    """
+
+    def __init__(self, generator: Generator, device: Device) -> None:
+        self.device = device
+        self.generator: Generator = generator.freeze().to(device.torch_device)
+        fast: Generator = copy.deepcopy(self.generator)
+        # torch's stubs do not know the keyword, its documentation does.
+        self.fast_generator: Generator = fast.to(device.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @torch.no_grad()
+    def draw(self, z: Tensor) -> Tensor:
+        """Draw uint8 pictures [N, 3, S, S] on the CPU from latents [N, D], in float32."""
+        parts = z.split(_BATCH_SIZE)
+        return torch.cat([to_images(self.generator(part.to(self.device.torch_device))).cpu() for part in parts])
+
+    def targets(self, images: Tensor) -> Tensor:
+        """Return uint8 pictures [N, 3, S, S] as x on the device, float32, for descents to aim at."""
+        return to_x(images.to(self.device.torch_device)).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,8 @@
+"""From latents to the bytes of a file and back, exactly the same on every machine.
+
+Names are listed in `__init__.pyi` and imported when first used: torch alone takes two seconds.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,168 @@
+"""From latents to integer symbols and back."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganrev.configuration.options import is_number, is_whole
+
+_COARSER = 1.6  # than high-rate theory has it; chosen on validation faces
+SYMBOL_LIMIT = 32767  # symbols fit int16, even where a lane diverged
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to search for symbols.
+
+    Attributes:
+        num_steps: of gradient descent through rounding.
+        lr: of that descent, in symbols: whatever the step size, rounding is as far away.
+        num_rounds: of the search over the symbols themselves that follows.
+    """
+
+    num_steps: int
+    lr: float
+    num_rounds: int
+
+
+class Quantiser:
+    """Rounds latents to multiples of one step size.
+
+    Args:
+        step: distance between neighbouring values after `latent_scale`, or None to keep float32 latents. The
+            paper's `standard` is 0.1, its `extreme` 1.
+
+    Raises:
+        ValueError: the step is not a positive number.
+    """
+
+    scaled = False
+    effort: Effort | None = None
+    lmbda = 0.0
+
+    def __init__(self, step: float | None) -> None:
+        if step is not None and not (is_number(step) and step > 0):
+            raise ValueError(f"quant.step must be a positive number, or null for float32 latents, got {step!r}")
+        self.step = step
+
+    def stored_step_size(self, latent_scale: float, curvature: float) -> float:
+        """Return the step size in units of z, as the file stores it (float32); 0 for no quantisation.
+
+        Args:
+            latent_scale: factor on z before rounding.
+            curvature: of the loss, relative to SSIM's; only `quant=rd` needs it.
+
+        Raises:
+            ValueError: a step size so small or so large that float32 does not hold it.
+        """
+        if self.step is None:
+            return 0.0
+        step_size = self.step / latent_scale
+        limits = np.finfo(np.float32)
+        if not float(limits.tiny) <= step_size <= float(limits.max):
+            raise ValueError(f"quant.step / latent_scale = {step_size} cannot be stored as float32; give another step")
+        return float(np.float32(step_size))
+
+
+class ScaledQuantiser(Quantiser):
+    """Rounds each latent to multiples of a step size of its own, so that every step shows as much in the picture.
+
+    The generator ships how far each latent must move for that (`Generator.latent_step_sizes`); latents
+    that hardly show get steps so wide that they round to zero and cost nothing.
+
+    Args:
+        step: multiplies them all: the one number that sets the rate. `latent_scale` plays no part.
+
+    Raises:
+        ValueError: the step is not a positive number.
+    """
+
+    scaled = True
+
+    def __init__(self, step: float) -> None:
+        if step is None:
+            raise ValueError("quant.step of quant=scaled must be a positive number, got null; see quant=none")
+        super().__init__(step)
+
+    def stored_step_size(self, latent_scale: float, curvature: float) -> float:
+        """Return the step size as the file stores it: bfloat16, a float32 of 16 bits; arguments as of `Quantiser`.
+
+        Raises:
+            ValueError: a step size so small or so large that it cannot be stored.
+        """
+        return _sixteen_bits(super().stored_step_size(1.0, curvature))
+
+
+class RateDistortion(ScaledQuantiser):
+    """Chooses symbols for the picture that the decoder will draw and for what they cost: minimises D + lambda R.
+
+    D is the loss, R the bytes of the file. Needs `entropy=range` with the model `fitted` or `prior`, whose code
+    lengths are known before anything is written.
+
+    Args:
+        lmbda: what a byte may cost, in units of the loss: the one number that sets the rate.
+        step: as in `quant=scaled`; None for what suits `lmbda` and the loss (`step_size_for`).
+        steps: of gradient descent through rounding.
+        lr: of that descent, in units of z.
+        rounds: of the search over symbols that follows.
+
+    Raises:
+        ValueError: a number out of range.
+    """
+
+    def __init__(
+        self, lmbda: float, step: float | None = None, steps: int = 80, lr: float = 0.05, rounds: int = 30
+    ) -> None:
+        for name, value in (("lmbda", lmbda), ("lr", lr)):
+            if not (is_number(value) and value > 0):
+                raise ValueError(f"quant.{name} must be a positive number, got {value!r}")
+        for name, value in (("steps", steps), ("rounds", rounds)):
+            if not (is_whole(value) and value >= 0):
+                raise ValueError(f"quant.{name} must be a whole number of at least 0, got {value!r}")
+        super().__init__(1.0 if step is None else step)
+        self.follows_lmbda = step is None
+        self.lmbda, self.effort = float(lmbda), Effort(int(steps), float(lr), int(rounds))
+
+    def stored_step_size(self, latent_scale: float, curvature: float) -> float:
+        """Return the step size as the file stores it; arguments and errors as of `ScaledQuantiser`."""
+        if self.follows_lmbda:
+            return step_size_for(self.lmbda, curvature)
+        return super().stored_step_size(latent_scale, curvature)
+
+
+def step_size_for(lmbda: float, curvature: float) -> float:
+    """Return the step size of `quant=scaled` that suits a loss of `lmbda` per byte, as a file stores it.
+
+    With steps that each cost D the same, s of them raise the loss by c s^2 / 24 per latent, c its curvature, and
+    halving s costs a bit: the two balance where c s^2 = 12 (lambda / 8) / ln 2 (high-rate theory; Gersho and Gray 1992,
+    chapter 5).
+    """
+    return _sixteen_bits(_COARSER * math.sqrt(12 * lmbda / (8 * math.log(2) * curvature)))
+
+
+def _sixteen_bits(step_size: float) -> float:
+    return float(torch.tensor(step_size).bfloat16())
+
+
+def quantise(z: Tensor, step_size: float | Tensor) -> Tensor:
+    """Round latents to symbols.
+
+    Args:
+        z: float [..., D].
+        step_size: in units of z, of all latents or of each [D]; the number 0 keeps the latents.
+
+    Returns:
+        int32 symbols of the same shape, clamped to what int16 holds, or float32 latents where it is 0.
+    """
+    if isinstance(step_size, float) and step_size == 0:
+        return z.float()
+    return (z / step_size).round().clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT).to(torch.int32)
+
+
+def dequantise(symbols: Tensor, step_size: float | Tensor) -> Tensor:
+    """Return float32 latents for int32 symbols; float32 latents pass through where the step size is the number 0."""
+    keep = isinstance(step_size, float) and step_size == 0
+    return symbols.float() if keep else symbols.float() * step_size

@@ -1,0 +1,1 @@
+"""Options: composed from YAML and overrides, and checked."""

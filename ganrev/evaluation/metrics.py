@@ -1,0 +1,62 @@
+"""Distortion and rate of decoded pictures, computed by scikit-image."""
+
+import bz2
+import math
+
+import numpy as np
+from scipy import stats
+from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
+from torch import Tensor
+
+from ganrev.pixels import to_png, to_x
+from ganrev.reversal import perceptual
+
+
+def distortion(image: Tensor, decoded: Tensor) -> dict[str, float]:
+    """Compare two pictures.
+
+    Args:
+        image: uint8 [3, H, W].
+        decoded: uint8 of the same shape.
+
+    Returns:
+        `psnr` in dB (infinite for equal pictures), `mse` on the scale 0-255, and `ssim` with Wang et al.'s window
+        (Gaussian, sigma 1.5, 11 x 11, population covariance, data range 255, mean over RGB).
+    """
+    a, b = (picture.permute(1, 2, 0).cpu().numpy() for picture in (image, decoded))
+    mse = float(mean_squared_error(a, b))
+    psnr = math.inf if mse == 0 else float(peak_signal_noise_ratio(a, b, data_range=255))
+    ssim = structural_similarity(
+        a, b, channel_axis=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
+    )
+    return {"psnr": psnr, "mse": mse, "ssim": float(ssim)}
+
+
+def png_paper_bytes(image: Tensor) -> int:
+    """Return the bytes of the bzip2'd PNG of uint8 [3, H, W]: what the compression ratio divides."""
+    return len(bz2.compress(to_png(image), 9))
+
+
+def bits_per_pixel(num_bytes: int, height: int, width: int) -> float:
+    """Return 8 * bytes / pixels."""
+    return 8 * num_bytes / (height * width)
+
+
+def mean_and_interval(values: list[float]) -> tuple[float, float]:
+    """Return the mean and the half width of its 95 % confidence interval (Student's t).
+
+    The half width is NaN where there is only one value, or where a value is infinite.
+    """
+    array = np.asarray(values, dtype=float)
+    n = len(array)
+    if n < 2 or not np.isfinite(array).all():
+        return float(array.mean()), math.nan
+    half = stats.t.ppf(0.975, n - 1) * array.std(ddof=1) / math.sqrt(n)
+    return float(array.mean()), float(half)
+
+
+def stlpips(images: Tensor, decoded: Tensor) -> list[float] | None:
+    """Return ST-LPIPS (VGG) of each pair of uint8 [N, 3, H, W], or None where its extra is not installed."""
+    if not perceptual.is_available():
+        return None
+    return [float(d) for d in perceptual.perceptual_distances(to_x(images), to_x(decoded))]

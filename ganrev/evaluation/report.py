@@ -1,0 +1,55 @@
+"""A few lines that a person can read about a finished run."""
+
+from typing import Any
+
+from ganrev.evaluation.run_folder import RunFolder
+
+_SHOWN = (  # a column, what it is called, its digits
+    ("num_bytes", "bytes, whole file", 1),
+    ("paper_bytes", "bytes, paper count", 1),
+    ("paper_bpp", "bits per pixel, paper count", 4),
+    ("psnr", "PSNR, dB", 2),
+    ("mse", "MSE", 1),
+    ("ssim", "SSIM", 4),
+    ("stlpips", "ST-LPIPS, VGG", 4),
+    ("encode_seconds", "seconds to encode a picture", 2),
+    ("decode_seconds", "seconds to decode a picture", 4),
+)
+_TRAINING = {
+    "images_seen_in_training": "the generator was trained on",
+    "images_alike_in_training": "look like faces that the generator was trained on, under other CelebA numbers",
+    "images_unchecked_in_training": "may be among those that the generator was trained on, which nothing tells",
+}
+
+
+def training_notes(summary: dict[str, Any]) -> list[str]:
+    """Say how many pictures of a run its generator was trained on, if any."""
+    counts = {text: summary.get(key, 0) for key, text in _TRAINING.items()}  # runs of older versions have no such keys
+    return [f"{count} of {summary['num_images']} pictures {text}" for text, count in counts.items() if count]
+
+
+def describe(run: RunFolder) -> str:
+    """Return a few lines that a person can read about a finished run."""
+    summary = run.summary
+    count, size = summary["num_images"], summary["image_size"]
+    lines = [f"{count} picture{'s' * (count > 1)} of {size} x {size}", *_scores(summary)]
+    for key, label in (("images_failed", "failed"), ("images_skipped", "skipped")):
+        lines += [f"  {label}: {name}: {reason}" for name, reason in summary[key].items()]
+    lines += [f"  {line}" for line in training_notes(summary)]
+    if summary.get("targets_missed"):
+        lines.append(f"  {summary['targets_missed']} of {count} files missed the target (chosen_hit in rows.csv)")
+    if summary["lanes_diverged"]:
+        lines.append(f"  {summary['lanes_diverged']} of {summary['lanes']} lanes diverged")
+    return "\n".join([*lines, f"  {run}"])
+
+
+def _scores(summary: dict[str, Any]) -> list[str]:
+    """Return a line for each mean, with its interval where it has one, and one for the compression ratio."""
+    mean, ci = summary["mean"], summary["ci95"]
+    lines = []
+    for key, label, digits in (shown for shown in _SHOWN if shown[0] in mean):
+        value = float(mean[key])
+        timed = key.endswith("_seconds")  # a batch's time, shared equally: it has no interval
+        half = f" ± {ci[key]:.{digits}f}" if isinstance(ci.get(key), float) and not timed else ""
+        lines.append(f"  {label:<34} {value:.{digits}f}{half}")
+    return [*lines, f"  {'compression ratio, paper count':<34} {float(summary['cr']):.1f}"]

@@ -1,0 +1,286 @@
+"""What a run leaves: every file of its folder is named, read and written here.
+
+| path | what |
+| --- | --- |
+| `config.yaml` | the resolved config |
+| `blobs/<name><suffix>` | the compressed files |
+| `decoded/<name>.png` | what they draw |
+| `rows.csv`, `summary.json`, `provenance.json` | the record (`ganrev.evaluation.record`); the summary comes last |
+| `traces.npz` | what the codec left for figures, if anything |
+| `recoded/<id>.csv` | other quantisers for its latents (`ganrev.evaluation.recode`) |
+| `journal/` | while it is not finished: batches that are done |
+"""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from json import loads
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image
+from torch import Tensor
+
+from ganrev.evaluation.journal import Journal
+from ganrev.evaluation.record import TEXT_COLUMNS
+from ganrev.evaluation.run_identity import modern_config
+from ganrev.files import to_json, write_whole
+from ganrev.pixels import from_pillow, to_png
+
+
+class RunFolder:
+    """The folder of a run, finished or under way. What is read is read anew each time.
+
+    Args:
+        path: of the folder.
+        suffix: of the run's files; None to find it out, where there are files.
+    """
+
+    def __init__(self, path: str | Path, suffix: str | None = None) -> None:
+        self.path = Path(path)
+        self._suffix = suffix
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @classmethod
+    def finished(cls, path: str | Path) -> "RunFolder":
+        """Return a finished run; ValueError for a folder that is none."""
+        run = cls(path)
+        missing = [file.name for file in (run._config, run._summary) if not file.is_file()]
+        if missing:
+            raise ValueError(
+                f"{path} is no finished run: it has no {' and no '.join(missing)}; "
+                "give folders like results/runs/<run_id>"
+            )
+        return run
+
+    @property
+    def name(self) -> str:
+        """Id of the run."""
+        return self.path.name
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether everything is there: the summary is written last."""
+        return self._summary.exists()
+
+    # ---- the record
+
+    @property
+    def config(self) -> DictConfig:
+        """The resolved config, whose `_target_`s name where things live now."""
+        return modern_config(OmegaConf.load(self._config))
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """One row for each picture, by the columns of `ganrev.evaluation.record.ROWS`."""
+        return read_rows(self._rows)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Means, intervals and counts, by the keys of `ganrev.evaluation.record.SUMMARY`."""
+        return loads(self._summary.read_text())
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Code, versions, hardware and data, by the keys of `ganrev.evaluation.record.PROVENANCE`."""
+        return loads(self._provenance.read_text())
+
+    @property
+    def has_provenance(self) -> bool:
+        """Whether a process has begun this run."""
+        return self._provenance.exists()
+
+    @property
+    def traces(self) -> dict[str, np.ndarray]:
+        """What the codec left, arrays by name (`Trace.arrays`); empty for a codec that leaves none."""
+        if not self._traces.exists():
+            return {}
+        with np.load(self._traces) as stored:
+            return dict(stored)
+
+    def write_config(self, config: DictConfig) -> None:
+        """Store the resolved config."""
+        OmegaConf.save(config, self._config, resolve=True)
+
+    def write_rows(self, rows: pd.DataFrame) -> None:
+        """Store one row for each picture."""
+        write_whole(self._rows, rows.to_csv(index=False).encode())
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Store the summary, and thereby call the run finished."""
+        write_whole(self._summary, to_json(dict(summary)).encode())
+
+    def write_provenance(self, origin: Mapping[str, Any]) -> None:
+        """Store where the run came from."""
+        write_whole(self._provenance, to_json(dict(origin)).encode())
+
+    def write_traces(self, traces: Mapping[str, np.ndarray]) -> None:
+        """Store what the codec left; nothing is written where there is nothing."""
+        if traces:
+            np.savez_compressed(self._traces, **traces)
+
+    # ---- files and pictures
+
+    @cached_property
+    def suffix(self) -> str:
+        """Of the run's files, with its dot; empty where there is no file."""
+        if self._suffix is not None:
+            return self._suffix
+        recorded = self.summary.get("suffix") if self.is_finished else None
+        first = next(self._blobs.iterdir(), None)
+        return recorded or (first.suffix if first else "")
+
+    @property
+    def blob_names(self) -> list[str]:
+        """Names of the pictures that have a file, sorted."""
+        return sorted(file.name.removesuffix(self.suffix) for file in self._blobs.iterdir())
+
+    def blob(self, name: str) -> bytes:
+        """Return the whole file of a picture."""
+        return (self._blobs / f"{name}{self.suffix}").read_bytes()
+
+    def decoded(self, name: str) -> Tensor:
+        """Return what a picture's file draws, uint8 [3, H, W]."""
+        with Image.open(self._decoded / f"{name}.png") as picture:
+            return from_pillow(picture)
+
+    def write_blob(self, name: str, blob: bytes) -> None:
+        """Store the file of a picture."""
+        self._blobs.mkdir(parents=True, exist_ok=True)
+        (self._blobs / f"{name}{self.suffix}").write_bytes(blob)
+
+    def write_decoded(self, name: str, image: Tensor) -> None:
+        """Store what a picture's file draws, uint8 [3, H, W]."""
+        self._decoded.mkdir(exist_ok=True)
+        write_whole(self._decoded / f"{name}.png", to_png(image))
+
+    def copy_files(self, target: Path) -> "RunFolder":
+        """Copy config and compressed files into a folder: all that a decoder may know."""
+        other = RunFolder(target, self.suffix)
+        shutil.copy(self._config, other._config)
+        shutil.copytree(self._blobs, other._blobs)
+        return other
+
+    def link_pictures(self, target: "RunFolder") -> None:
+        """Link compressed files and what they draw into another run, or copy them where links do not reach."""
+        for mine, other in ((self._blobs, target._blobs), (self._decoded, target._decoded)):
+            shutil.copytree(mine, other, copy_function=_link, dirs_exist_ok=True)
+
+    # ---- while it is made
+
+    def journal(self, stage: str) -> Journal:
+        """Return the journal of a stage, such as `encode`."""
+        return Journal(self._journal, stage)
+
+    @property
+    def lock(self) -> FileLock:
+        """A lock that one process at a time holds while it makes this run."""
+        return FileLock(self.path.with_name(f".{self.name}.lock"))
+
+    def under_way(self, way: str = "partial") -> "RunFolder":
+        """Return the hidden folder beside it in which this run is made: `partial`, or `merged` from shards."""
+        return RunFolder(self.path.with_name(f".{self.name}.{way}"), self._suffix)
+
+    def begin(self) -> None:
+        """Make the folder, or go on in the one that is there."""
+        self.path.mkdir(exist_ok=True)
+
+    def finish(self, target: "RunFolder") -> None:
+        """Give a run that has its summary its name; what is kept for a restart goes."""
+        shutil.rmtree(self._journal, ignore_errors=True)
+        if target.path.exists():
+            shutil.rmtree(target.path)
+        self.path.rename(target.path)
+
+    def remove(self) -> None:
+        """Delete the folder, if it is there."""
+        if self.path.exists():
+            shutil.rmtree(self.path)
+
+    def recoded(self, identity: str) -> pd.DataFrame | None:
+        """Return the rows of other quantisers that were kept under an id; None where there are none."""
+        path = self._recoded / f"{identity}.csv"
+        return read_rows(path) if path.exists() else None
+
+    def write_recoded(self, identity: str, rows: pd.DataFrame) -> None:
+        """Keep the rows of other quantisers under an id."""
+        self._recoded.mkdir(exist_ok=True)
+        write_whole(self._recoded / f"{identity}.csv", rows.to_csv(index=False).encode())
+
+    @property
+    def _config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def _rows(self) -> Path:
+        return self.path / "rows.csv"
+
+    @property
+    def _summary(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def _provenance(self) -> Path:
+        return self.path / "provenance.json"
+
+    @property
+    def _traces(self) -> Path:
+        return self.path / "traces.npz"
+
+    @property
+    def _blobs(self) -> Path:
+        return self.path / "blobs"
+
+    @property
+    def _decoded(self) -> Path:
+        return self.path / "decoded"
+
+    @property
+    def _recoded(self) -> Path:
+        return self.path / "recoded"
+
+    @property
+    def _journal(self) -> Path:
+        return self.path / "journal"
+
+
+def _link(source: str, target: str) -> None:
+    """Link a file, or copy it where links do not reach."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """Read rows of pictures from a CSV; a picture may be called `NA`, `null` or `007`.
+
+    Raises:
+        ValueError: the file is empty or no such table.
+    """
+    try:
+        columns = pd.read_csv(path, nrows=0).columns
+        text = [column for column in columns if column in TEXT_COLUMNS]
+        numbers = {column: [""] for column in columns if column not in text}
+        types = dict.fromkeys(text, str) | ({"celeba_id": "Int64"} if "celeba_id" in numbers else {})
+        return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=numbers)
+    except ValueError as error:
+        raise ValueError(f"{path} is empty or damaged ({error}); repeat the run with force=true") from error
+
+
+def join_traces(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Put the traces of several batches one behind the other; nothing from nothing.
+
+    Args:
+        parts: of each batch, arrays by name, pictures first; `snapshot_steps` is the same for all pictures.
+    """
+    names = parts[0] if parts else ()
+    shared = "snapshot_steps"
+    return {name: parts[0][name] if name == shared else np.concatenate([p[name] for p in parts]) for name in names}

@@ -1,0 +1,194 @@
+"""One run: resolve the config, name it by what can change its result, evaluate it once, keep everything."""
+
+import copy
+import dataclasses
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from ganrev.codecs.base import DescribedCodec, described
+from ganrev.data.pictures import Pictures, parse_shard
+from ganrev.evaluation import stages
+from ganrev.evaluation.overlap import Overlap, find_overlap, refuse
+from ganrev.evaluation.provenance import combine, provenance
+from ganrev.evaluation.record import SCHEMA_VERSION
+from ganrev.evaluation.run_folder import RunFolder
+from ganrev.evaluation.run_identity import ALGORITHM_VERSION, modern_config, run_id, shard_name
+from ganrev.pixels import resize
+
+log = logging.getLogger(__name__)
+
+# Keys of the config that every run reads. An override of another one, a group or a value of the codec's, is worth a
+# warning where neither the codec nor the data source refers to it.
+_ALWAYS_READ = ("codec", "data", "batch_size", "out", "force", "hydra")
+
+
+def unused_overrides(cfg: DictConfig, overrides: list[str]) -> list[str]:
+    """Return the overrides that neither the chosen codec nor the data source reads."""
+    raw = OmegaConf.to_container(cfg, resolve=False)
+    read = json.dumps([raw["codec"], raw["data"]])
+    ignored = []
+    for override in overrides:
+        key = override.lstrip("+~").split("=")[0]
+        root = key.split(".")[0].split("@")[0]
+        if root not in _ALWAYS_READ and f"${{{root}}}" not in read and f"${{{root}." not in read:
+            ignored.append(override)
+    return ignored
+
+
+def load_pictures(cfg: DictConfig, image_size: int | None) -> Pictures:
+    """Load the data source, or the shard of it that `data.shard` names, at the codec's own size where it has one."""
+    source = copy.deepcopy(cfg.data)  # which keeps its parent, for interpolations
+    OmegaConf.set_struct(source, False)
+    shard = source.pop("shard", None)
+    pictures = instantiate(source).load()
+    if image_size is not None and pictures.images.shape[-1] != image_size:
+        log.warning(
+            "pictures are resized from %d to %d pixels, scored and counted at that size: the generator draws no other",
+            pictures.images.shape[-1],
+            image_size,
+        )
+        pictures = dataclasses.replace(pictures, images=resize(pictures.images, image_size))
+    return pictures if shard is None else pictures.shard(shard, cfg.batch_size)
+
+
+def reload_pictures(run: RunFolder, image_size: int | None) -> Pictures:
+    """Load the pictures of a finished run again.
+
+    Args:
+        run: whose config names the data source.
+        image_size: the codec's own size, or None for that of the data source.
+
+    Raises:
+        ValueError: they are not those that the run compressed, or cannot be loaded.
+    """
+    pictures = load_pictures(run.config, image_size)
+    if pictures.digest != run.provenance["data"]:
+        raise ValueError(f"the pictures that {run} compressed are no longer the same; repeat the run")
+    return pictures
+
+
+def check_overlap(codec: DescribedCodec, pictures: Pictures, allowed: bool) -> Overlap:
+    """Find the pictures that the codec was trained on, by its model card.
+
+    A codec that has learned nothing knows no picture; one that has, and has no card, is warned of.
+
+    Raises:
+        ValueError: there are such pictures and they are not `allowed`, or the card is damaged.
+    """
+    if pictures.drawn or not codec.has_learned:
+        return Overlap()
+    if codec.card is None:
+        log.warning(
+            "nothing tells what this generator was trained on (it has no model card), so its scores may be of pictures "
+            "that it was trained on"
+        )
+        return Overlap(num_unchecked=len(pictures))
+    overlap = find_overlap(pictures, codec.card)
+    if not allowed:
+        refuse(overlap.trained_on)
+    for name, reason in overlap.alike.items():
+        log.warning("%s may have been trained on under another number: %s", name, reason)
+    return overlap
+
+
+def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
+    """Evaluate one config, unless that has been done; returns the run's folder.
+
+    What is finished of a run that was cut off is taken from its hidden folder, `<out>/.<run_id>.partial`.
+
+    Args:
+        cfg: the composed config (`configs/config.yaml`).
+        overrides: the command line's, to warn about those that nothing reads.
+
+    Raises:
+        ValueError: a bad option or bad input, pictures that the generator was trained on, or not one picture could
+            be encoded.
+    """
+    for override in unused_overrides(cfg, overrides or []):
+        log.warning("%s has no effect: the codec %s does not read it", override, cfg.codec["_target_"])
+    cfg = modern_config(cfg)
+    stages.check_batch_size(cfg.batch_size)
+    shard = _shard(cfg)
+    codec = described(instantiate(cfg.codec))
+    pictures = load_pictures(cfg, codec.image_size)
+    overlap = check_overlap(codec, pictures, cfg.data.get("allow_seen_in_training", False))
+    name = run_id(codec.identity(), OmegaConf.to_container(cfg.codec, resolve=True), pictures.digest, cfg.seed)
+    target = RunFolder(Path(cfg.out) / (shard_name(name, *shard) if shard else name), codec.suffix)
+    target.path.parent.mkdir(parents=True, exist_ok=True)
+    with target.lock:
+        if target.is_finished and not cfg.force:
+            log.info("%s is there already; force=true repeats it", target)
+            return target.path
+        _finish(target, codec, pictures, overlap, cfg)
+    return target.path
+
+
+def _shard(cfg: DictConfig) -> tuple[int, int] | None:
+    """Return i and n of `data.shard=i/n`, None without it; ValueError for what is no shard."""
+    shard = cfg.data.get("shard")
+    return None if shard is None else parse_shard(shard)
+
+
+def _finish(target: RunFolder, codec: DescribedCodec, pictures: Pictures, overlap: Overlap, cfg: DictConfig) -> None:
+    """Evaluate in the hidden folder, from where it was cut off, and give that its name."""
+    partial = target.under_way()
+    if cfg.force:
+        partial.remove()
+    if not partial.is_finished:
+        partial.begin()
+        partial.write_config(cfg)
+        _evaluate(codec, pictures, overlap, partial, cfg)
+    partial.finish(target)
+
+
+def _evaluate(codec: DescribedCodec, pictures: Pictures, overlap: Overlap, run: RunFolder, cfg: DictConfig) -> None:
+    """Encode, decode and score all pictures, and write the record, its summary last."""
+    _write_origin(codec, pictures, run, cfg)
+    encoded = stages.encode_all(codec, pictures, run, cfg.batch_size)
+    if len(encoded.failed) == len(pictures.names):
+        run.remove()
+        reason = next(iter(encoded.failed.values()))
+        raise ValueError(f"not one of {len(pictures.names)} pictures could be encoded; the first: {reason}")
+    decode_seconds = stages.decode_all(run, encoded.batches)
+    rows = stages.score(codec, pictures, run, encoded, decode_seconds)
+    run.write_rows(rows)
+    run.write_traces(encoded.traces)
+    run.write_summary(_summarise(rows, encoded, pictures, overlap, codec.suffix))
+
+
+def _write_origin(codec: DescribedCodec, pictures: Pictures, run: RunFolder, cfg: DictConfig) -> None:
+    """Write where the run comes from, beside what a process that was cut off has written."""
+    origin = provenance() | {
+        "algorithm_version": ALGORITHM_VERSION,
+        "weights": codec.identity().weights,
+        "data": pictures.digest,
+        "seed": cfg.seed,
+    }
+    run.write_provenance(combine([*([run.provenance] if run.has_provenance else []), origin]))
+
+
+def _summarise(
+    rows: pd.DataFrame, encoded: stages.Encoded, pictures: Pictures, overlap: Overlap, suffix: str
+) -> dict[str, Any]:
+    """Return the summary, by the keys of `ganrev.evaluation.record.SUMMARY`."""
+    diverged = encoded.traces.get("diverged")
+    return (
+        {"schema": SCHEMA_VERSION, "suffix": suffix}
+        | stages.summarise(rows)
+        | {
+            "image_size": pictures.images.shape[-1],
+            "images_failed": encoded.failed,
+            "images_skipped": dict(pictures.skipped),
+            "images_seen_in_training": len(overlap.trained_on),
+            "images_alike_in_training": len(overlap.alike),
+            "images_unchecked_in_training": overlap.num_unchecked,
+            "lanes": 0 if diverged is None else diverged.size,
+            "lanes_diverged": 0 if diverged is None else int(diverged.sum()),
+        }
+    )

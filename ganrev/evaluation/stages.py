@@ -1,0 +1,210 @@
+"""Put a codec to the test: encode, decode in a process that never saw the pictures, score.
+
+The stages leave files in the run's folder, and each reads only what the one before it left.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ganrev.codecs.base import DescribedCodec, EncodeReport
+from ganrev.configuration.options import is_whole
+from ganrev.data.pictures import Pictures
+from ganrev.evaluation import metrics
+from ganrev.evaluation.child import child_environment, python_module
+from ganrev.evaluation.record import COLUMNS
+from ganrev.evaluation.run_folder import RunFolder, join_traces
+from ganrev.progress import ProgressBar
+
+log = logging.getLogger(__name__)
+
+_CHOSEN = "chosen_"  # begins the columns of what the codec chose
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What encoding left beside the files.
+
+    Attributes:
+        batches: names of the pictures that have a file, batch by batch.
+        seconds: encode time by name, the batch's time shared equally.
+        failed: reason by name, for pictures that the codec refused.
+        choices: what the codec reports to have chosen, by name; empty for a codec that chooses nothing.
+        traces: what the codec reports for figures, joined; empty for a codec that leaves nothing.
+    """
+
+    batches: list[list[str]]
+    seconds: dict[str, float]
+    failed: dict[str, str]
+    choices: dict[str, dict]
+    traces: dict[str, np.ndarray]
+
+
+def check_batch_size(batch_size: object) -> int:
+    """Return the option as an int; ValueError unless it is a whole number of at least 1."""
+    if not (is_whole(batch_size) and batch_size >= 1):
+        raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
+    return int(batch_size)
+
+
+def encode_all(codec: DescribedCodec, pictures: Pictures, run: RunFolder, batch_size: int) -> Encoded:
+    """Write the file of each picture; a batch that fails is tried one by one.
+
+    Batches that the run's journal holds are taken from there.
+    """
+    batch_size = check_batch_size(batch_size)
+    journal = run.journal("encode")
+    results, traces = [], []
+    bar = ProgressBar(total=len(pictures.names), desc="encoding", unit="picture", leave=False)
+    for begin in range(0, len(pictures.names), batch_size):
+        batch = slice(begin, begin + batch_size)
+        names = pictures.names[batch]
+        found = journal.find(names)
+        if found is None:
+            found = _encode_batch(codec, names, pictures.images[batch], run)
+            journal.keep(names, *found)  # after the files: whoever finds it finds them
+        results.append(found[0])
+        traces += [found[1]] if found[1] else []
+        bar.update(len(names))
+    bar.close()
+    seconds, failed, choices = (
+        {name: value for result in results for name, value in result[key].items()}
+        for key in ("seconds", "failed", "choices")
+    )
+    batches = [list(result["seconds"]) for result in results if result["seconds"]]
+    return Encoded(batches, seconds, failed, choices, join_traces(traces))
+
+
+def _encode_batch(
+    codec: DescribedCodec, names: list[str], images: Tensor, run: RunFolder
+) -> tuple[dict[str, dict], dict[str, np.ndarray]]:
+    """Write a batch's files; returns `seconds`, `failed` and `choices` as in `Encoded`, and the trace."""
+    seconds: dict[str, float] = {}
+    failed: dict[str, str] = {}
+    choices: dict[str, dict] = {}
+    traces = []
+    for group, report, elapsed in _encode(codec, names, images, failed):
+        for name, blob in zip(group, report.blobs, strict=True):
+            run.write_blob(name, blob)
+            seconds[name] = elapsed / len(group)
+        if report.choices:
+            choices |= {name: dict(choice) for name, choice in zip(group, report.choices, strict=True)}
+        traces += [report.trace] if report.trace else []
+    return {"seconds": seconds, "failed": failed, "choices": choices}, join_traces(traces)
+
+
+def _encode(
+    codec: DescribedCodec, names: list[str], images: Tensor, failed: dict[str, str]
+) -> Iterator[tuple[list[str], EncodeReport, float]]:
+    """Yield (names, report, seconds): the batch at once, or picture by picture where one of them is refused."""
+    began = time.perf_counter()
+    try:
+        yield names, codec.encode_with_report(images), time.perf_counter() - began
+    except ValueError as error:
+        if len(names) == 1:
+            failed[names[0]] = str(error)
+            log.warning("%s could not be encoded: %s", names[0], error)
+            return
+        for name, image in zip(names, images, strict=True):
+            yield from _encode(codec, [name], image[None], failed)
+
+
+def decode_all(run: RunFolder, batches: list[list[str]] | None = None) -> dict[str, float]:
+    """Decode a run's files in a separate process; returns decode seconds by name.
+
+    Args:
+        run: whose config and files that process reads.
+        batches: names of the files to decode at a time; None for all, in the order of their names.
+
+    Raises:
+        RuntimeError: that process failed; its message is passed on.
+    """
+    command = python_module("ganrev.evaluation.decoding", str(run), str(os.getpid()))
+    done = subprocess.run(
+        command, input=json.dumps(batches), capture_output=True, text=True, check=False, env=child_environment()
+    )
+    if done.returncode:
+        raise RuntimeError(f"decoding {run} failed:\n{done.stderr.strip()}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def score(
+    codec: DescribedCodec, pictures: Pictures, run: RunFolder, encoded: Encoded, decode: dict[str, float]
+) -> pd.DataFrame:
+    """Return one row for each picture that has a file, by the columns of `ganrev.evaluation.record.ROWS`.
+
+    Args:
+        codec: counts bytes as the paper does.
+        pictures: the originals.
+        run: whose files and decoded pictures are scored.
+        encoded: what encoding left.
+        decode: decode seconds by name.
+    """
+    journal = run.journal("score")
+    position = {name: i for i, name in enumerate(pictures.names)}
+    rows = []
+    for names in ProgressBar(encoded.batches, desc="scoring", unit="batch", leave=False):
+        found = journal.find(names)
+        if found is None:
+            images = pictures.images[[position[name] for name in names]]
+            found = ({"scores": _score_batch(codec, names, images, run)}, {})
+            journal.keep(names, *found)
+        for name, scores in zip(names, found[0]["scores"], strict=True):
+            seconds = {"encode_seconds": encoded.seconds[name], "decode_seconds": decode[name]}
+            chosen = {f"{_CHOSEN}{key}": value for key, value in encoded.choices.get(name, {}).items()}
+            rows.append({"name": name, "celeba_id": pictures.celeba_ids[position[name]]} | scores | seconds | chosen)
+    if not rows:
+        return pd.DataFrame(columns=list(COLUMNS))
+    others = [key for key in rows[0] if key not in COLUMNS]
+    return pd.DataFrame(rows, columns=[*COLUMNS, *others]).astype({"celeba_id": "Int64"})
+
+
+def _score_batch(codec: DescribedCodec, names: list[str], images: Tensor, run: RunFolder) -> list[dict[str, float]]:
+    """Return the scores of each picture of a batch, uint8 [N, 3, H, W], by their columns."""
+    decoded = torch.stack([run.decoded(name) for name in names])
+    height, width = images.shape[-2:]
+    scores = []
+    for name, image, drawn in zip(names, images, decoded, strict=True):
+        blob = run.blob(name)
+        paper = codec.bytes_for_paper(blob)
+        rate = {
+            "num_bytes": len(blob),
+            "paper_bytes": paper,
+            "bpp": metrics.bits_per_pixel(len(blob), height, width),
+            "paper_bpp": metrics.bits_per_pixel(paper, height, width),
+        }
+        scores.append(rate | metrics.distortion(image, drawn) | {"png_paper_bytes": metrics.png_paper_bytes(image)})
+    distances = metrics.stlpips(images, decoded)
+    if distances is None:
+        return scores
+    return [one | {"stlpips": distance} for one, distance in zip(scores, distances, strict=True)]
+
+
+def summarise(rows: pd.DataFrame) -> dict[str, Any]:
+    """Return means, 95 % half widths and the compression ratio over a run's rows.
+
+    CR is the bzip2'd PNG over the codec's bytes, a ratio of means: `cr` from the paper's count, `file_cr` from
+    whole files.
+    """
+    skip = ("name", "celeba_id")
+    columns = [c for c in rows.columns if c not in skip and not c.startswith(_CHOSEN)]
+    pairs = {c: metrics.mean_and_interval(rows[c].astype(float).tolist()) for c in columns}
+    means = {c: pair[0] for c, pair in pairs.items()}
+    return {
+        "num_images": len(rows),
+        "targets_missed": int((~rows["chosen_hit"]).sum()) if "chosen_hit" in rows else 0,
+        "mean": means,
+        "ci95": {c: pair[1] for c, pair in pairs.items()},
+        "cr": means["png_paper_bytes"] / means["paper_bytes"],
+        "file_cr": means["png_paper_bytes"] / means["num_bytes"],
+    }

@@ -1,0 +1,103 @@
+"""Do a run's files still give its scores, and each picture alone the same?"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.utils import instantiate
+
+from ganrev.codecs.base import Codec
+from ganrev.data.pictures import Pictures
+from ganrev.evaluation import stages
+from ganrev.evaluation.metrics import distortion
+from ganrev.evaluation.run_folder import RunFolder
+from ganrev.evaluation.runner import reload_pictures
+from ganrev.progress import ProgressBar
+
+TOLERANCE = 1e-3
+_COMPARED = ("psnr", "ssim")
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The largest changes of a run's scores.
+
+    Attributes:
+        num_compared: pictures that were decoded again.
+        psnr: in dB; infinity against infinity is no change.
+        ssim: likewise.
+        alone: of the SSIM of pictures that were compressed by themselves; None where none was.
+    """
+
+    num_compared: int
+    psnr: float
+    ssim: float
+    alone: float | None = None
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether a score has changed by more than `TOLERANCE`."""
+        return max(self.psnr, self.ssim, self.alone or 0.0) > TOLERANCE
+
+
+def verify(run: RunFolder, num_alone: int = 0) -> Verification:
+    """Decode a finished run's files in a new process and compare the scores with its rows.
+
+    Args:
+        run: a finished one.
+        num_alone: so many of the first pictures are compressed each by itself, too.
+
+    Raises:
+        ValueError: the pictures are no longer those that were compressed, or the rows, the files and the failures do
+            not make up all of them.
+    """
+    codec = instantiate(run.config.codec)
+    pictures = reload_pictures(run, codec.image_size)
+    _check_complete(run, pictures)
+    psnr, ssim = _rescore(run, pictures)
+    alone = _encode_alone(run, codec, pictures, num_alone) if num_alone else None
+    return Verification(len(run.rows), psnr, ssim, alone)
+
+
+def _check_complete(run: RunFolder, pictures: Pictures) -> None:
+    """Raise ValueError unless each picture has either a row and a file, or a reason why it has failed."""
+    rows, failed = run.rows["name"].tolist(), list(run.summary["images_failed"])
+    if sorted([*rows, *failed]) != sorted(pictures.names):
+        raise ValueError(
+            f"{run}: {len(rows)} rows and {len(failed)} failures do not make up its {len(pictures)} pictures; "
+            "repeat the run with force=true"
+        )
+    if sorted(rows) != run.blob_names:
+        raise ValueError(
+            f"{run}: {len(rows)} rows, but {len(run.blob_names)} files, or files of other names; "
+            "repeat the run with force=true"
+        )
+
+
+def _rescore(run: RunFolder, pictures: Pictures) -> tuple[float, float]:
+    """Decode a run's files in a new process; returns the largest change of PSNR (dB) and SSIM."""
+    rows = run.rows.set_index("name")
+    change = dict.fromkeys(_COMPARED, 0.0)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = run.copy_files(Path(folder))
+        stages.decode_all(copy)
+        for name, image in zip(pictures.names, pictures.images, strict=True):
+            if name not in rows.index:
+                continue  # a picture that failed
+            scores = distortion(image, copy.decoded(name))
+            for key in change:
+                before, now = float(rows.loc[name, key]), scores[key]
+                change[key] = max(change[key], 0.0 if before == now else abs(before - now))
+    return change["psnr"], change["ssim"]
+
+
+def _encode_alone(run: RunFolder, codec: Codec, pictures: Pictures, num_pictures: int) -> float:
+    """Compress the first pictures each by itself; returns the largest change of SSIM against the run."""
+    rows = run.rows.set_index("name")
+    stored = [pair for pair in zip(pictures.names, pictures.images, strict=True) if pair[0] in rows.index]
+    largest = 0.0
+    for name, image in ProgressBar(stored[:num_pictures], leave=False):
+        (blob,) = codec.encode(image[None])
+        ssim = distortion(image, codec.decode([blob])[0])["ssim"]
+        largest = max(largest, abs(ssim - float(rows.loc[name, "ssim"])))
+    return largest

@@ -1,0 +1,87 @@
+"""Where tensors live and how precisely reversal computes."""
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+import torch
+
+from ganrev.configuration.options import is_whole
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class Device:
+    """A device and the precision of reversal; decoding is always float32.
+
+    Args:
+        name: `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:1`.
+        dtype: `float32`, `bfloat16`, or `auto`: bfloat16 where the hardware multiplies in it.
+        lanes: pictures x restarts in one batch, or None for what suits the device (large batches fall out of a
+            CPU's cache); fewer where memory runs out. It is for speed; results agree within rounding.
+
+    Raises:
+        ValueError: an unknown name or dtype, or CUDA where there is none.
+    """
+
+    def __init__(
+        self,
+        name: str = "auto",
+        dtype: Literal["auto", "float32", "bfloat16"] = "auto",
+        lanes: int | None = None,
+    ) -> None:
+        if name == "auto":
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        if not re.fullmatch(r"(cpu|cuda)(:\d+)?", str(name)):
+            raise ValueError(f"device.name must be auto, cpu or cuda, got {name!r}")
+        if name.startswith("cuda") and not torch.cuda.is_available():
+            raise ValueError("device=cuda, but torch sees no CUDA device; use device=cpu or device=auto")
+        if dtype != "auto" and dtype not in _DTYPES:
+            raise ValueError(f"device.dtype must be auto, float32 or bfloat16, got {dtype!r}")
+        if lanes is not None and not (is_whole(lanes) and lanes >= 1):
+            raise ValueError(f"device.lanes must be a whole number of at least 1, or null, got {lanes!r}")
+        self.torch_device = torch.device(name)
+        self.dtype = _DTYPES[self._best_dtype() if dtype == "auto" else dtype]
+        self.lanes = int(lanes) if lanes else (256 if self.torch_device.type == "cuda" else 8)
+
+    def _best_dtype(self) -> str:
+        if self.torch_device.type == "cuda":
+            return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return "bfloat16" if fast else "float32"
+
+    def in_parts(self, work: Callable[[list[int]], Result], num_lanes: int, together: int = 1) -> list[Result]:
+        """Do some work on all lanes, in equal parts of at most `lanes`; half as many once memory runs out.
+
+        Args:
+            work: called with the indices of the lanes of each part.
+            num_lanes: of all parts.
+            together: neighbours that no part divides, such as a picture's restarts.
+
+        Raises:
+            torch.OutOfMemoryError: even one group of neighbours is too many.
+        """
+        groups, results = torch.arange(num_lanes).view(-1, together), []
+        while len(groups):
+            at_once = max(1, self.lanes // together)
+            part = groups.chunk(-(-len(groups) // at_once))[0]
+            try:
+                results.append(work(part.flatten().tolist()))
+            except torch.OutOfMemoryError:
+                if len(part) == 1:
+                    raise
+                self.lanes = part.numel() // 2
+                log.warning("memory ran out for %d lanes at a time; going on with %d", part.numel(), self.lanes)
+            else:
+                groups = groups[len(part) :]
+        return results
+
+    @property
+    def precision(self) -> str:
+        """Name of the dtype that reversal computes in."""
+        return str(self.dtype).removeprefix("torch.")

@@ -1,0 +1,408 @@
+"""GAN reversal as a codec, over a generator of 16 latents."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+
+from ganrev.codecs.base import CodecIdentity
+from ganrev.coding import container
+from ganrev.coding.backends import Bzip2, Range, Store
+from ganrev.coding.frame import ContainerError, CorruptFileError, WrongGeneratorError
+from ganrev.coding.quantiser import Quantiser, dequantise, quantise
+from ganrev.paths import config_dir, weights_dir
+from ganrev.pixels import to_images, to_x
+from ganrev.reversal.device import Device
+from ganrev.reversal.losses import L1, MSE, MSSSIM
+from ganrev.reversal.settings import Reversal
+from ganrev.reversal.trace import NUM_SNAPSHOTS, Trace
+from tests.tiny import OVERRIDES, TinyGenerator, compose_config, smooth_images, tiny_codec
+
+
+def traced(codec, images):
+    """Compress pictures; returns their files and the trace."""
+    report = codec.encode_with_report(images)
+    return report.blobs, Trace(**{name: torch.from_numpy(array) for name, array in report.trace.items()})
+
+
+def seen_images(num_images):
+    generator = TinyGenerator().freeze()
+    return to_images(generator(generator.sample_prior(num_images, torch.Generator().manual_seed(0))))
+
+
+def altered(blob, **changes):
+    """Return a file with other contents and a checksum that is right."""
+    return container.write(dataclasses.replace(container.read(blob), **changes))
+
+
+def test_a_seen_picture_comes_back():
+    images = seen_images(3)
+    codec = tiny_codec(quant=Quantiser(None), reversal=Reversal(lr=0.1, steps=200), latent_scale=1)
+    decoded = codec.decode(codec.encode(images))
+    assert decoded.dtype == torch.uint8
+    assert decoded.shape == (3, 3, 32, 32)
+    mse = (decoded.float() - images.float()).square().mean(dim=(1, 2, 3))
+    assert (10 * torch.log10(255**2 / mse) > 35).all()
+
+
+def test_the_decoder_draws_what_the_symbols_say():
+    codec = tiny_codec(entropy=Store())
+    (blob,) = codec.encode(smooth_images(1))
+    content = container.read(blob)
+    symbols = torch.from_numpy(np.frombuffer(content.payload, np.int8).astype(np.float32))
+    assert content.step_size == 1 / 4  # the tiny generator's unseen_scale is 4
+    with torch.no_grad():
+        expected = to_images(TinyGenerator()(symbols[None] / 4))
+    assert torch.equal(codec.decode([blob]), expected)
+
+
+def test_without_quantisation_the_file_holds_the_float32_latents():
+    codec = tiny_codec(quant=Quantiser(None), entropy=Store())
+    (blob,), trace = traced(codec, smooth_images(1))
+    content = container.read(blob)
+    assert content.step_size == 0
+    stored = torch.from_numpy(np.frombuffer(content.payload, "<f4").copy())
+    assert torch.equal(stored, trace.snapshots[0, 0, -1])
+
+
+def test_small_steps_take_two_bytes_a_symbol():
+    images = smooth_images(2)
+    fine = tiny_codec(quant=Quantiser(1e-3), entropy=Store())
+    blobs = fine.encode(images)
+    assert [len(blob) for blob in blobs] == [12 + 2 * 16] * 2
+    exact = tiny_codec(quant=Quantiser(None))
+    difference = fine.decode(blobs).int() - exact.decode(exact.encode(images)).int()
+    assert difference.abs().max() <= 1
+
+
+def test_a_diverged_lane_still_makes_a_file():
+    codec = tiny_codec(quant=Quantiser(1e-3), reversal=Reversal("sgd", lr=1e30, steps=5, schedule="constant"))
+    (blob,) = codec.encode(smooth_images(1))
+    assert codec.decode([blob]).shape == (1, 3, 32, 32)
+
+
+# ---- the unit of z
+
+
+def symbols_of(codec, images):
+    blobs = codec.encode(images)
+    return np.stack([Bzip2().decode(container.read(blob).payload, np.zeros(16, np.int64)) for blob in blobs])
+
+
+@pytest.mark.parametrize(("latent_scale", "step"), [(None, 0.25), (1, 1.0), (10, 0.1), (2.5, 0.4)])
+def test_latent_scale_sets_the_step_in_units_of_z(latent_scale, step):
+    codec = tiny_codec(latent_scale=latent_scale)
+    assert codec.step_size == float(np.float32(step))
+    (blob,) = codec.encode(smooth_images(1))
+    assert container.read(blob).step_size == codec.step_size
+
+
+def test_seen_pictures_are_ternary_and_unseen_ones_have_more_levels():
+    images = seen_images(4)
+    reversal = Reversal(lr=0.1, steps=60, clip="hard")
+    assert set(symbols_of(tiny_codec(latent_scale=1, reversal=reversal), images).flat) == {-1, 0, 1}
+    assert abs(symbols_of(tiny_codec(latent_scale=8, reversal=reversal), images)).max() in (7, 8)
+
+
+@pytest.mark.parametrize("latent_scale", [0, -1, float("nan"), float("inf"), "big"])
+def test_a_latent_scale_must_be_a_positive_number(latent_scale):
+    with pytest.raises(ValueError, match="latent_scale must be a positive number or null, got"):
+        tiny_codec(latent_scale=latent_scale)
+
+
+# ---- restarts
+
+
+def decoded_losses(codec, trace, images, loss):
+    """Return the loss of the picture that each restart's file decodes to, [N, R], and those files."""
+    num_images, restarts = trace.diverged.shape
+    latents = trace.snapshots[:, :, -1].flatten(0, 1)
+    mark = container.fingerprint(codec.generator.digest)
+    blobs = [
+        container.write(
+            container.Container(1, codec.step_size, mark, Bzip2().encode(row, np.zeros(len(row), np.int64)))
+        )
+        for row in quantise(latents, codec.step_size).numpy()
+    ]
+    pictures = to_x(codec.decode(blobs))
+    losses = loss(pictures, to_x(images).repeat_interleave(restarts, dim=0))
+    return losses.view(num_images, restarts), np.array(blobs, object).reshape(num_images, restarts)
+
+
+@pytest.mark.parametrize("loss", [MSE(), L1()], ids=["mse", "l1"])
+def test_the_best_restart_is_that_of_the_best_decoded_picture(loss):
+    images = smooth_images(8)
+    codec = tiny_codec(loss=loss, latent_scale=1.5, reversal=Reversal(lr=0.1, steps=60, restarts=5, halving=False))
+    blobs, trace = traced(codec, images)
+    losses, candidates = decoded_losses(codec, trace, images, loss)
+    best = losses.argmin(dim=1)
+    assert torch.equal(trace.chosen, best)
+    assert blobs == [candidates[i, restart] for i, restart in enumerate(best)]
+    # It matters: before rounding another restart was ahead.
+    assert (trace.losses[:, :, -1].argmin(dim=1) != best).any()
+
+
+def test_a_diverged_restart_is_not_chosen():
+    class Fragile(TinyGenerator):
+        """Draws nothing but NaN for latents whose first is negative."""
+
+        def forward(self, z):
+            x = super().forward(z)
+            return torch.where(z[:, 0].float()[:, None, None, None] < 0, torch.nan, x)
+
+    codec = tiny_codec(generator=Fragile(), reversal=Reversal(lr=0.01, steps=3, restarts=6))
+    blobs, trace = traced(codec, smooth_images(4))
+    diverged, chosen = trace.diverged, trace.chosen
+    assert diverged.any()
+    assert not diverged[torch.arange(4), chosen].any()
+    assert codec.decode(blobs).float().std() > 0
+
+
+def test_the_first_restart_is_the_same_however_many_follow():
+    images = smooth_images(3)
+    losses = []
+    for restarts in (1, 4):
+        codec = tiny_codec(reversal=Reversal(lr=0.1, steps=20, restarts=restarts, halving=False))
+        blobs, trace = traced(codec, images)
+        decoded = codec.decode(blobs)
+        losses.append((trace.losses[:, 0], MSE()(to_x(decoded), to_x(images))))
+    torch.testing.assert_close(losses[0][0], losses[1][0], atol=1e-6, rtol=1e-5)
+    assert (losses[1][1] <= losses[0][1] + 1e-6).all()
+    assert (losses[1][1] < losses[0][1] - 1e-6).any()
+
+
+# ---- the same bytes
+
+
+def test_the_same_bytes_twice_and_others_for_another_seed():
+    images = smooth_images(3)
+    first, second, other = (tiny_codec(seed=seed).encode(images) for seed in (0, 0, 1))
+    assert first == second
+    assert first != other
+
+
+@pytest.mark.parametrize("clip", ["none", "stochastic"])
+def test_a_picture_gives_the_same_bytes_alone_and_in_any_batch(clip):
+    images = smooth_images(10)
+    reversal = Reversal(lr=0.1, steps=40, restarts=2, clip=clip)
+    blobs = tiny_codec(reversal=reversal).encode(images)
+    assert len(set(blobs)) == 10
+    for lanes in (1, 3, 100):
+        codec = tiny_codec(reversal=reversal, device=Device("cpu", "float32", lanes))
+        assert codec.encode(images) == blobs
+    codec = tiny_codec(reversal=reversal)
+    assert [codec.encode(image[None])[0] for image in images] == blobs
+    assert codec.encode(images.flip(0)) == blobs[::-1]
+    assert codec.encode(images[[4, 4]]) == [blobs[4]] * 2
+
+
+def test_pictures_are_left_alone():
+    images = smooth_images(2)
+    before = images.clone()
+    tiny_codec().encode(images)
+    assert torch.equal(images, before)
+
+
+def test_a_file_carries_what_its_decoder_needs():
+    images = smooth_images(3)
+    maker = tiny_codec(quant=Quantiser(0.3), entropy=Store(), latent_scale=7)
+    stranger = tiny_codec(quant=Quantiser(None), loss=L1(), seed=9, reversal=Reversal("sgd", lr=1, steps=1))
+    blobs = maker.encode(images)
+    assert torch.equal(stranger.decode(blobs), maker.decode(blobs))
+
+
+def test_files_of_different_settings_are_decoded_together():
+    images = smooth_images(2)
+    codecs = [tiny_codec(), tiny_codec(quant=Quantiser(None), entropy=Store())]
+    blobs = [codec.encode(image[None])[0] for codec, image in zip(codecs, images, strict=True)]
+    together = codecs[0].decode(blobs)
+    for i, codec in enumerate(codecs):
+        assert torch.equal(together[i : i + 1], codec.decode(blobs[i : i + 1]))
+
+
+def test_more_files_than_a_batch_of_the_decoder():
+    codec = tiny_codec()
+    blobs = codec.encode(smooth_images(3))
+    decoded = codec.decode(blobs * 12)
+    assert torch.equal(decoded, codec.decode(blobs).repeat(12, 1, 1, 1))
+
+
+# ---- what it tells of itself
+
+
+def test_its_identity_is_what_can_change_its_results_beside_the_config():
+    codec = tiny_codec(quant=Quantiser(0.1))
+    assert codec.identity() == CodecIdentity("gancodec", float(np.float32(0.025)), "float32", TinyGenerator.digest)
+    assert tiny_codec(quant=Quantiser(None)).identity().step == 0.0
+    assert codec.has_learned
+    assert codec.card is None
+
+
+def test_the_papers_count_is_that_of_the_payload():
+    codec = tiny_codec()
+    (blob,) = codec.encode(smooth_images(1))
+    assert codec.bytes_for_paper(blob) == len(container.read(blob).payload) == len(blob) - 12
+
+
+# ---- the trace
+
+
+def test_the_trace_has_the_documented_shapes():
+    codec = tiny_codec(
+        reversal=Reversal(lr=0.1, steps=50, restarts=3, halving=False), device=Device("cpu", "float32", 4)
+    )
+    _, trace = traced(codec, smooth_images(5))
+    assert trace.losses.shape == (5, 3, 50)
+    assert trace.diverged.shape == (5, 3)
+    assert trace.chosen.shape == (5,)
+    assert trace.snapshots.shape == (5, 3, len(trace.snapshot_steps), 16)
+    steps = trace.snapshot_steps.tolist()
+    assert steps == sorted(set(steps))
+    assert (steps[0], steps[-1]) == (0, 50)
+    assert len(steps) <= NUM_SNAPSHOTS
+    assert (trace.losses[:, :, -1] < trace.losses[:, :, 0]).all()
+
+
+def test_a_snapshot_is_the_latent_of_its_step():
+    codec = tiny_codec(reversal=Reversal(lr=0.1, steps=30, restarts=2, halving=False))
+    images = smooth_images(3)
+    _, trace = traced(codec, images)
+    generator = TinyGenerator().freeze()
+    for index, step in enumerate(trace.snapshot_steps[:-1].tolist()):
+        x = generator(trace.snapshots[:, 1, index])
+        torch.testing.assert_close(MSE()(x, to_x(images)), trace.losses[:, 1, step], atol=1e-5, rtol=1e-4)
+
+
+def test_a_trace_of_one_step():
+    codec = tiny_codec(reversal=Reversal(lr=0.1, steps=1))
+    _, trace = traced(codec, smooth_images(1))
+    assert trace.snapshot_steps.tolist() == [0, 1]
+
+
+# ---- files that cannot be decoded
+
+
+def test_a_wrong_generator_is_named():
+    blobs = tiny_codec().encode(smooth_images(1))
+    stranger = tiny_codec(generator=TinyGenerator(digest="ff" * 32))
+    with pytest.raises(WrongGeneratorError, match=r"made with generator 012345, this one is ffffff"):
+        stranger.decode(blobs)
+
+
+def test_a_generator_without_digest_is_refused_before_any_work():
+    generator = TinyGenerator()
+    generator.digest = ""
+    with pytest.raises(ValueError, match="SHA-256"):
+        tiny_codec(generator=generator)
+
+
+def test_every_alteration_and_truncation_of_a_file_raises_a_named_error():
+    codec = tiny_codec()
+    (blob,) = codec.encode(smooth_images(1))
+    for place in range(len(blob)):
+        broken = blob[:place] + bytes([blob[place] ^ 0x55]) + blob[place + 1 :]
+        with pytest.raises(ContainerError):
+            codec.decode([broken])
+        with pytest.raises(ContainerError):
+            codec.decode([blob[:place]])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"payload": b""},
+        {"payload": b"no stream"},
+        {"payload": Bzip2().encode(np.zeros(15, np.int32), np.zeros(15, np.int64))},
+        {"payload": Bzip2().encode(np.zeros(16, np.float32), np.zeros(16, np.int64))},  # floats, and a step
+        {"step_size": 0.0},  # symbols, and no step
+        {"entropy_code": 0},
+    ],
+    ids=["empty", "no stream", "15 symbols", "floats with a step", "symbols without", "another back end"],
+)
+def test_contents_that_contradict_each_other_are_corrupt(changes):
+    codec = tiny_codec()
+    (blob,) = codec.encode(smooth_images(1))
+    with pytest.raises(CorruptFileError):
+        codec.decode([altered(blob, **changes)])
+
+
+def test_an_unknown_back_end_is_refused():
+    codec = tiny_codec()
+    (blob,) = codec.encode(smooth_images(1))
+    with pytest.raises(ContainerError, match="unknown entropy back end 15"):
+        codec.decode([altered(blob, entropy_code=15)])
+
+
+# ---- configs
+
+
+PARTS = [
+    f"{group}={path.stem}"
+    for group in ("loss", "quant", "entropy", "reversal", "device")
+    for path in sorted((config_dir() / group).glob("*.yaml"))
+]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_by_its_config(part):
+    if part == "device=cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    # 96 pixels, since ms_ssim needs 88.
+    priced = ["entropy=range", "entropy.model=fitted"] if part == "quant=rd" else []
+    config = compose_config(*OVERRIDES, "+generator.size=96", "quant=standard", part, "reversal.steps=10", *priced)
+    codec = instantiate(config.codec)
+    images = smooth_images(2, 96)
+    blobs, trace = traced(codec, images)
+    assert codec.encode(images) == blobs
+    assert codec.decode(blobs).shape == images.shape
+    if part != "reversal=fast":  # whose start is as good as the end here
+        assert (trace.losses[:, :, -1] < trace.losses[:, :, 0]).all()
+
+
+def test_finer_steps_take_more_bytes_and_draw_better():
+    images = seen_images(4)
+    sizes, losses = [], []
+    for quant in ("extreme", "standard", "none"):
+        part = instantiate(compose_config(f"quant={quant}").quant)
+        codec = tiny_codec(quant=part, latent_scale=1, reversal=Reversal(lr=0.1, steps=150))
+        blobs = codec.encode(images)
+        sizes.append(sum(map(len, blobs)))
+        losses.append(MSE()(to_x(codec.decode(blobs)), to_x(images)).mean().item())
+    assert sizes == sorted(sizes)
+    assert losses == sorted(losses, reverse=True)
+
+
+@pytest.mark.skipif(not (weights_dir() / "embedded.safetensors").exists(), reason="the weights are not made yet")
+def test_the_embedded_generator_in_a_few_steps():
+    config = compose_config("device=cpu", "loss=mse", "reversal.steps=4")
+    codec = instantiate(config.codec)
+    images = smooth_images(2, size=codec.image_size)
+    blobs, trace = traced(codec, images)
+    assert codec.decode(blobs).shape == images.shape
+    assert (trace.losses[:, 0, -1] < trace.losses[:, 0, 0]).all()
+    content = container.read(blobs[0])
+    symbols = torch.from_numpy(Bzip2().decode(content.payload, np.zeros(512, np.int64)))
+    assert dequantise(symbols, content.step_size).isfinite().all()
+
+
+def test_a_step_too_fine_for_the_symbols_is_refused_before_the_descent():
+    with pytest.raises(ValueError, match=r"symbols of 16 bits would not reach .* take quant=none"):
+        tiny_codec(quant=Quantiser(1e-5), latent_scale=1)
+
+
+def test_float_latents_need_a_back_end_that_takes_them():
+    with pytest.raises(ValueError, match="quant=none needs another, such as entropy=bz2"):
+        tiny_codec(quant=Quantiser(None), entropy=Range())
+
+
+def test_a_loss_that_cannot_take_the_size_says_so_at_once():
+    with pytest.raises(ValueError, match="ms_ssim needs images of at least 88"):
+        tiny_codec(loss=MSSSIM())
+
+
+@pytest.mark.parametrize("seed", ["abc", 1.5, None])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(ValueError, match="seed must be a whole number"):
+        tiny_codec(seed=seed)

@@ -1,0 +1,95 @@
+"""Rate and distortion against their definitions."""
+
+import bz2
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from ganrev.codecs.base import described
+from ganrev.coding import container
+from ganrev.evaluation import metrics
+from ganrev.evaluation.metrics import distortion, mean_and_interval
+from ganrev.pixels import to_png, to_x
+from ganrev.reversal import perceptual
+from ganrev.reversal.losses import SSIM
+from tests.tiny import RawCodec, smooth_images, tiny_codec
+
+
+def test_distortion_of_equal_pictures():
+    image = smooth_images(1)[0]
+    assert distortion(image, image.clone()) == {"psnr": math.inf, "mse": 0.0, "ssim": pytest.approx(1)}
+
+
+def test_distortion_by_its_definitions():
+    a, b = smooth_images(2, 64)
+    scores = distortion(a, b)
+    mse = float(np.mean((a.numpy().astype(float) - b.numpy().astype(float)) ** 2))
+    assert scores["mse"] == pytest.approx(mse, rel=1e-9)
+    assert scores["psnr"] == pytest.approx(10 * math.log10(255**2 / mse), rel=1e-9)
+    ssim = 1 - SSIM()(to_x(a[None]), to_x(b[None])).item()
+    assert scores["ssim"] == pytest.approx(ssim, abs=1e-4)
+
+
+def test_distortion_of_one_wrong_value():
+    a = torch.full((3, 16, 16), 100, dtype=torch.uint8)
+    b = a.clone()
+    b[1, 3, 5] = 116
+    assert distortion(a, b)["mse"] == pytest.approx(256 / (3 * 16 * 16))
+
+
+def test_distortion_of_pictures_that_are_not_square():
+    a, b = smooth_images(2, 48)[..., :20]
+    assert distortion(a, b)["mse"] > 0
+
+
+def test_paper_bytes_is_the_payload_of_a_gr_file_and_the_bzip2_of_any_other():
+    blob = container.write(container.Container(1, 1.0, b"abc", b"x" * 100))
+    assert tiny_codec().bytes_for_paper(blob) == 100 == len(blob) - 12
+    png = to_png(smooth_images(1)[0])
+    assert described(RawCodec()).bytes_for_paper(png) == len(bz2.compress(png, 9))
+
+
+def test_png_paper_bytes():
+    image = smooth_images(1)[0]
+    assert metrics.png_paper_bytes(image) == len(bz2.compress(to_png(image), 9))
+
+
+def test_bits_per_pixel_of_the_papers_table():
+    assert metrics.bits_per_pixel(441, 128, 128) == pytest.approx(0.2152, abs=2e-4)
+    assert metrics.bits_per_pixel(1, 2, 4) == 1
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 60])
+def test_the_interval_is_students(n):
+    values = np.random.default_rng(n).normal(5, 2, n)
+    mean, half = mean_and_interval(values.tolist())
+    low, high = stats.t.interval(0.95, n - 1, loc=values.mean(), scale=stats.sem(values))
+    assert mean - half == pytest.approx(low)
+    assert mean + half == pytest.approx(high)
+
+
+def test_an_interval_needs_two_finite_values():
+    assert mean_and_interval([3.0])[0] == 3
+    assert math.isnan(mean_and_interval([3.0])[1])
+    mean, half = mean_and_interval([math.inf, 3.0])
+    assert math.isinf(mean)
+    assert math.isnan(half)
+    assert mean_and_interval([2.0, 2.0, 2.0]) == (2.0, 0.0)
+
+
+def test_stlpips_is_left_out_where_its_extra_is_missing(monkeypatch):
+    monkeypatch.setattr(perceptual, "is_available", lambda: False)
+    assert metrics.stlpips(smooth_images(1), smooth_images(1)) is None
+
+
+@pytest.mark.skipif(not perceptual.is_available(), reason="the extra `perceptual` is not installed")
+def test_stlpips_grows_with_distortion():
+    images = smooth_images(3, 64)
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+    noisy = (images + noise * torch.tensor([0.0, 10.0, 60.0])[:, None, None, None]).clamp(0, 255).to(torch.uint8)
+    distances = metrics.stlpips(images, noisy)
+    assert distances[0] == pytest.approx(0, abs=1e-4)
+    assert distances[0] < distances[1] < distances[2]

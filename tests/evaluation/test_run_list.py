@@ -1,0 +1,81 @@
+"""`ganrev runs`: each stored run by the overrides that make it."""
+
+import json
+
+import pytest
+from omegaconf import OmegaConf
+
+from ganrev.cli import main
+from ganrev.evaluation.run_list import in_words, read_runs
+from tests.tiny import compose_config
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "codec=gan",
+        "codec=png",
+        "codec=jpeg codec.quality=1",
+        "codec=kmeans codec.k=2",
+        "codec=gan loss=mse quant.step=0.25 entropy=range entropy.model=fitted",
+        "codec=gan reversal=paper reversal.steps=50 seed=3",
+        "codec=gan reversal=fast",
+        "codec=gan loss=ssim_l1 loss.weights.l1=0.25",
+        "codec=gan loss=ssim_mse_stlpips",
+        "codec=gan quant=none data=seen",
+        "codec=gan quant=rd quant.lmbda=0.001 data.limit=100",
+        "codec=gan generator=dcgan generator.path=/weights/dcgan.pt latent_scale=2",
+        "codec=gan_auto codec.target_bytes=120",
+        "codec=pca codec.faces=[faces.tar] codec.step=150",
+        "codec=jpeg data=folder data.shard=1/4 data.root=/photos",
+    ],
+)
+def test_a_run_is_told_by_the_overrides_that_make_it(words):
+    config = OmegaConf.create(OmegaConf.to_container(compose_config(*words.split()), resolve=True))
+    assert in_words(config) == words
+
+
+def test_a_class_that_has_moved_since_is_recognised():
+    config = OmegaConf.create(OmegaConf.to_container(compose_config("loss=mse", "quant=scaled"), resolve=True))
+    for key in ("loss", "quant"):
+        config.codec[key]["_target_"] = "elsewhere." + config.codec[key]["_target_"].rpartition(".")[2]
+    assert in_words(config) == "codec=gan loss=mse quant=scaled"
+
+
+def store(folder, *overrides, time="2026-01-02T03:04:05+00:00", **mean):
+    folder.mkdir()
+    OmegaConf.save(compose_config(*overrides), folder / "config.yaml", resolve=True)
+    summary = {"num_images": 2, "mean": {"num_bytes": 100.0, "psnr": 30.0, "ssim": 0.9} | mean}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    origin = {"time": time, "commit": "0123456789abcdef", "dirty": True}
+    (folder / "provenance.json").write_text(json.dumps(origin))
+
+
+@pytest.fixture
+def stored(tmp_path):
+    store(tmp_path / "png-a", "codec=png", psnr="inf", num_bytes=9000.5, ssim=1.0)
+    store(tmp_path / "jpeg-b", "codec=jpeg", time="2025-01-02T03:04:05+00:00")
+    store(tmp_path / ".gan-c.partial", "codec=gan")
+    (tmp_path / "unfinished-d").mkdir()
+    return tmp_path
+
+
+def test_the_list_has_a_line_for_each_finished_run(stored, capsys):
+    main(["runs", str(stored)])
+    header, first, second = capsys.readouterr().out.splitlines()
+    assert header.split() == ["when", "(UTC)", "what", "n", "bytes", "PSNR", "SSIM", "commit", "run"]
+    assert first.split() == ["2025-01-02", "03:04", "codec=jpeg", "2", "100.0", "30.00", "0.9000", "0123456+", "jpeg-b"]
+    assert second.split()[2:] == ["codec=png", "2", "9000.5", "inf", "1.0000", "0123456+", "png-a"]
+
+
+def test_it_is_sorted_and_cut(stored):
+    assert [run.folder.name for run in read_runs(stored, "when")] == ["jpeg-b", "png-a"]
+    assert [run.folder.name for run in read_runs(stored, "bytes", last=1)] == ["png-a"]
+    assert [run.folder.name for run in read_runs(stored, "what")] == ["jpeg-b", "png-a"]
+
+
+def test_there_is_nothing_to_list(tmp_path):
+    with pytest.raises(ValueError, match="no finished run"):
+        read_runs(tmp_path)
+    with pytest.raises(ValueError, match="there is no folder"):
+        read_runs(tmp_path / "runs")

@@ -1,0 +1,109 @@
+"""One descent: lanes with rates and losses of their own, that stop where they are no number, and that may leave."""
+
+import math
+
+import torch
+
+from ganrev.reversal.descent import Descent, PictureLoss
+from ganrev.reversal.halving import Rung, num_lanes_after, outranked
+from ganrev.reversal.losses import L1, MSE
+from tests.tiny import TinyGenerator
+
+
+class Square:
+    """The squared distance of each lane from its target, [L, D]; not finite for one lane once told so."""
+
+    def __init__(self, targets):
+        self.targets, self.spoilt = targets, None
+
+    def losses(self, z, step):
+        found = ((z - self.targets) ** 2).sum(dim=1)
+        return found if self.spoilt is None else found * torch.where(torch.arange(len(z)) == self.spoilt, math.nan, 1.0)
+
+    def keep(self, kept):
+        self.targets = self.targets[kept]
+
+
+def sgd(z):
+    return torch.optim.SGD([z], lr=1.0)
+
+
+def test_a_step_is_the_learning_rate_times_the_gradient_and_what_was_known_is_kept():
+    start = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    descent = Descent(start.clone(), Square(torch.zeros(2, 2)), sgd, 3)
+    descent.step(0.25)
+    assert descent.z.shape == (2, 2)
+    assert descent.z.dtype == torch.float32
+    assert torch.equal(descent.z, start / 2)
+    assert descent.losses.shape == (2, 3)
+    assert descent.losses[:, 0].tolist() == [5.0, 25.0]
+    assert descent.losses[:, 1:].isnan().all()
+    assert (descent.num_done, descent.lanes.tolist(), descent.alive.all().item()) == (1, [0, 1], True)
+
+
+def test_each_lane_may_have_a_rate_of_its_own():
+    start, rates = torch.ones(2, 1), torch.tensor([0.1, 0.3])
+    descent = Descent(start.clone(), Square(torch.zeros(2, 1)), lambda z: torch.optim.Adam([z], lr=1.0), 1, rates=rates)
+    descent.step(1.0)  # Adam's first step is its rate, whatever the gradient
+    torch.testing.assert_close(descent.z.flatten(), 1 - rates, atol=1e-5, rtol=0)
+
+
+def test_lanes_leave_and_the_others_go_on_as_if_alone():
+    start, targets = torch.randn(3, 4, generator=torch.Generator().manual_seed(0)), torch.zeros(3, 4)
+
+    def adam(z):
+        return torch.optim.Adam([z], lr=0.1)
+
+    rates = torch.tensor([1.0, 2.0, 3.0])
+    together = Descent(start.clone(), Square(targets), adam, 4, rates=rates)
+    alone = Descent(start[2:].clone(), Square(targets[2:]), adam, 4, rates=rates[2:])
+    for step in range(4):
+        together.step(0.1)
+        alone.step(0.1)
+        if step == 1:
+            left = together.z[:2].clone()
+            together.drop(torch.tensor([True, False, False]))
+            together.keep(torch.tensor([False, False, True]))
+    assert together.lanes.tolist() == [2]
+    assert together.dropped.tolist() == [True, False, False]
+    assert torch.equal(together.z[2:], alone.z)
+    assert torch.equal(together.z[:2], left)
+    assert together.losses.isfinite().sum(dim=1).tolist() == [2, 2, 4]
+    assert torch.equal(together.last_losses()[:2], together.losses[:2, 1])
+
+
+def test_a_lane_without_a_number_stays_where_it_is_and_its_last_loss_is_infinite():
+    objective = Square(torch.zeros(2, 1))
+    descent = Descent(torch.ones(2, 1), objective, sgd, 3)
+    objective.spoilt = 1
+    descent.step(0.25)
+    objective.spoilt = None
+    descent.step(0.25)  # once is for ever
+    assert descent.alive.tolist() == [True, False]
+    assert descent.z.flatten().tolist() == [0.25, 1.0]
+    objective.spoilt = 1
+    descent.losses[1] = math.nan
+    assert descent.last_losses().tolist()[1] == math.inf
+
+
+def test_each_lane_descends_a_loss_of_its_own_kind():
+    generator = TinyGenerator().freeze()
+    z = torch.randn(3, 16, generator=torch.Generator().manual_seed(0))
+    targets = torch.zeros(3, 3, 32, 32)
+    objective = PictureLoss(generator, [MSE(), L1()], targets, torch.tensor([1, 0, 1]))
+    expected = torch.stack([L1()(generator(z), targets), MSE()(generator(z), targets)])[[0, 1, 0], [0, 1, 2]]
+    torch.testing.assert_close(objective.losses(z, 0), expected)
+    objective.keep(torch.tensor([1, 2]))
+    torch.testing.assert_close(objective.losses(z[1:], 0), expected[1:])
+
+
+def test_rungs_say_how_many_go_on():
+    rungs = [Rung(10, 4), Rung(30, 1)]
+    assert [num_lanes_after(rungs, done, 8) for done in (0, 9, 10, 29, 30, 99)] == [8, 8, 4, 4, 1, 1]
+
+
+def test_the_best_of_each_picture_stay_the_first_of_equals():
+    losses = torch.tensor([0.3, 0.1, 0.2, math.inf, 0.5, 0.5])
+    nobody = torch.zeros(6, dtype=torch.bool)
+    assert outranked(losses, nobody, 3, 1).tolist() == [True, False, True, True, False, True]
+    assert outranked(losses, nobody, 3, 2).tolist() == [True, False, False, True, False, False]

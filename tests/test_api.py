@@ -47,7 +47,7 @@ def test_a_codec_has_the_defaults_of_run_py():
     assert isinstance(codec, ganrev.GanCodec)
     assert isinstance(codec.generator, TinyGenerator)
     defaults = compose_config("quant=standard")
-    assert codec.step == pytest.approx(defaults.quant.step / TinyGenerator.card_scale)
+    assert codec.step_size == pytest.approx(defaults.quant.step / TinyGenerator.card_scale)
     assert codec.reversal.lr == defaults.reversal.lr
     assert codec.reversal.steps == 5
 

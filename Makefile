@@ -56,9 +56,11 @@ test: $(INSTALLED) ## the test-suite
 coverage: $(INSTALLED) ## the test-suite, and which lines of ganrev and baselines it runs
 	$(RUN) -m pytest --cov=ganrev --cov=baselines --cov-report=term-missing:skip-covered $(ARGS)
 
-lint: $(INSTALLED) ## ruff, lint and format
+lint: $(INSTALLED) ## ruff, import contracts, types
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(RUN) -m mypy
 
 format: $(INSTALLED) ## let ruff mend what it can
 	$(RUN) -m ruff check --fix .

@@ -109,8 +109,8 @@ class AutoCodec(LatentCodec):
     """Compresses a picture to a size, or to a quality, in as few bytes as it can.
 
     Several lanes start for each picture, one for each loss, learning rate and restart; poor ones stop early and the
-    steps go to the promising (`reversal.halving`). Then symbols are searched for at a price of bytes that is moved until
-    the target is hit, a size from below and a quality from above.
+    steps go to the promising (`reversal.halving`). Then symbols are searched for at a price of bytes that is moved
+    until the target is hit, a size from below and a quality from above.
 
     Args:
         generator: frozen.

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from baselines.components import IMAGE_SIZE, Basis, load_basis
 from ganrev.codecs.base import CodecIdentity, DescribedCodec, EncodeReport, check_blobs, check_images
-from ganrev.coding.frame import CorruptFileError, Frame, NotAContainerError, WrongGeneratorError
+from ganrev.coding.frame import CorruptFileError, Frame, NotAContainerError, WrongGeneratorError, fingerprint
 from ganrev.coding.quantiser import SYMBOL_LIMIT
 from ganrev.coding.range_coder import decode_with_scales, encode_with_scales, scale_codes
 from ganrev.configuration.options import is_number, is_whole
@@ -55,7 +55,7 @@ class PCA(DescribedCodec):
     def __init__(self, basis: Basis, step: float, rounding: float = ROUNDING) -> None:
         self.step, self.rounding = check_step(step, basis.image_size), check_rounding(rounding)
         self.basis, self.image_size, self.digest, self.card = basis, basis.image_size, basis.digest, basis.card
-        self._mark = bytes.fromhex(self.digest)[:FINGERPRINT_BYTES]
+        self._mark = fingerprint(self.digest, FINGERPRINT_BYTES)
 
     def identity(self) -> CodecIdentity:
         """Return the step as files store it, and the digest of the basis."""

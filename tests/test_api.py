@@ -34,7 +34,7 @@ def test_every_public_name_is_there_and_listed():
     assert set(ganrev.__all__) <= set(dir(ganrev))
     for name in ganrev.__all__:
         assert getattr(ganrev, name) is not None
-    with pytest.raises(AttributeError, match="'ganrev' has no attribute 'Kodec'"):
+    with pytest.raises(AttributeError, match=r"ganrev.*Kodec"):
         ganrev.Kodec  # noqa: B018
 
 

@@ -134,7 +134,7 @@ def test_samples_come_from_the_prior_and_the_seed():
 
 
 def test_the_table_has_a_line_for_real_faces_and_one_for_each_generator(faces, monkeypatch, capsys):
-    monkeypatch.setattr(samples, "load", lambda path, unseen_scale: TinyGenerator(size=128))
+    monkeypatch.setattr(samples, "load_embedded", lambda path, unseen_scale: TinyGenerator(size=128))
     main(["realism", "pca.safetensors", "final.safetensors", "--real", str(faces), "-n", "2"])
     header, *lines = (line.split() for line in capsys.readouterr().out.splitlines())
     assert header[:3] == ["pictures", "n", "faces"]

@@ -124,7 +124,7 @@ def test_a_table_takes_stored_runs(monkeypatch):
     frame = table.collect([table.Row(name, RUNS[name]["overrides"]) for name in names], runs)
     assert frame["run"].tolist() == [folder.name for folder in folders]
     lines = table.notes(frame, runs, [])
-    digest = instantiate(OmegaConf.load(folders[0] / "config.yaml").generator).digest[:12]
+    digest = instantiate(runs[0].config.generator).digest[:12]
     assert f"Generator: dcgan, weights {digest}." in lines
     assert any(line.startswith("seen: 95 % of its pictures have a PSNR of ") for line in lines)
     assert any("of 2 pictures may be among those that the generator was trained on" in line for line in lines)

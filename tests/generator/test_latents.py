@@ -53,7 +53,7 @@ def reversed_faces(monkeypatch):
         measured.append((faces, num_nudged))
         return measure(generator, faces, num_nudged)
 
-    monkeypatch.setattr(latents, "load", lambda path, unseen_scale: TinyGenerator(size=128))
+    monkeypatch.setattr(latents, "load_embedded", lambda path, unseen_scale: TinyGenerator(size=128))
     monkeypatch.setattr(latents, "Reversal", lambda: Reversal(lr=0.1, steps=10))
     monkeypatch.setattr(latents, "measure", watched)
     return measured

@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,12 +8,13 @@ os.environ["TQDM_DISABLE"] = "1"  # before tqdm is imported: what a command prin
 
 import pytest
 
+from ganrev.contamination.hashes import hash_faces, hashes_path
 from ganrev.data.celeba import CelebaSample
 from ganrev.data.pictures import Pictures
-from ganrev.evaluation import metrics, stages
-from ganrev.evaluation.decoding import decode_folder
 from ganrev.fetch import FetchError
 from ganrev.pixels import to_pillow
+from tests.calling import running_quickly
+from tests.known_faces import FACES
 from tests.tiny import smooth_images
 
 
@@ -29,16 +31,14 @@ def sample() -> Pictures:
 
 @pytest.fixture(scope="module")
 def quick_runs():
-    """Decode in this process and leave ST-LPIPS out: both are tested elsewhere, and take seconds a run."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "decode_all", decode_folder)
-        patch.setattr(metrics, "stlpips", lambda images, decoded: None)
+    """Decode in this process and leave ST-LPIPS out."""
+    with running_quickly():
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def two_pictures(tmp_path_factory) -> Path:
-    """A folder of two pictures, face0.png and face1.png."""
+    """A folder of two pictures, face0.png and face1.png, which no test changes."""
     folder = tmp_path_factory.mktemp("pictures")
     for i, image in enumerate(smooth_images(2, 128)):
         to_pillow(image).save(folder / f"face{i}.png")
@@ -54,3 +54,14 @@ def face_folder(tmp_path, monkeypatch) -> Path:
     for number, image in enumerate(smooth_images(12, 128)):
         to_pillow(image).save(folder / f"{number:02}.png")
     return folder
+
+
+@pytest.fixture
+def card(tmp_path):
+    """A model card of the faces 101 to 140 of ten people, and their hashes beside it."""
+    path = tmp_path / "weights" / "own.json"
+    path.parent.mkdir()
+    content = {"celeba_ids": list(range(101, 141)), "celeba_identities": list(range(1, 11))}
+    path.write_text(json.dumps(content | {"tuned_celeba_ids": [201], "tuned_celeba_identities": [21]}))
+    hash_faces(FACES).save(hashes_path(path))
+    return path

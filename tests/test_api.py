@@ -11,8 +11,9 @@ from hydra.errors import HydraException
 from PIL import Image
 
 import ganrev
+from ganrev.api import fit
 from ganrev.paths import config_dir
-from ganrev.pixels import to_pillow
+from ganrev.pixels import from_pillow, resize, to_pillow
 from tests.tiny import TinyGenerator, compose_config, smooth_images
 
 TINY = {
@@ -109,3 +110,24 @@ def test_a_codec_is_loaded_inside_a_program_that_uses_hydra():
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         assert ganrev.load_codec("png").suffix == ".png"
         assert compose("config").codec["_target_"]  # the program's own Hydra is still there
+
+
+def test_an_aligned_celeba_image_is_cut_and_not_resized_for_128_pixels():
+    picture = to_pillow(smooth_images(1, 218)[0, :, :, :178])
+    fitted, done = fit(picture, 128)
+    assert done == ["cut 178 x 218 to CelebA's face window, rows 57-184 and columns 25-152"]
+    assert torch.equal(fitted, from_pillow(picture)[:, 57:185, 25:153])
+
+
+def test_a_wide_photo_loses_its_sides():
+    image = smooth_images(1, 200)[0, :, :128]
+    fitted, (done,) = fit(to_pillow(image), 128)
+    assert torch.equal(fitted, image[:, :, 36:164])
+    assert done.startswith("cut 200 x 128 to the centred square of 128 x 128; the face")
+
+
+def test_a_square_photo_is_resized():
+    image = smooth_images(1, 256)[0]
+    fitted, done = fit(to_pillow(image), 128)
+    assert torch.equal(fitted, resize(image[None], 128)[0])
+    assert done == ["resized to 128 x 128"]

@@ -18,6 +18,7 @@ from ganrev.paths import config_dir
 from ganrev.reversal.device import Device
 from ganrev.reversal.losses import MSE
 from ganrev.reversal.settings import Reversal
+from ganrev.reversal.trace import Trace
 
 # Hydra overrides that make any GAN run a matter of a second.
 OVERRIDES = [
@@ -115,3 +116,13 @@ def compose_config(*overrides: str) -> DictConfig:
     """Return `configs/config.yaml` with overrides, as Hydra would compose it for run.py."""
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         return compose("config", overrides=list(overrides))
+
+
+def compose_run(pictures_dir, out, *overrides):
+    return compose_config(*OVERRIDES, "data=folder", f"data.root={pictures_dir}", f"out={out}", *overrides)
+
+
+def traced(codec, images):
+    """Compress pictures; returns their files and the trace."""
+    report = codec.encode_with_report(images)
+    return report.blobs, Trace(**{name: torch.from_numpy(array) for name, array in report.trace.items()})

@@ -15,7 +15,7 @@ from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import run
 from ganrev.reversal.device import Device
 from ganrev.reversal.losses import L1, MSE
-from tests.codecs.test_symbol_search import drawn_images, told_generator
+from tests.codecs.told_generator import drawn_images, told_generator
 from tests.tiny import OVERRIDES, compose_config, smooth_images
 
 SMALL = Budget(num_steps=35, rungs=((5, 2), (15, 4)))

@@ -1,7 +1,5 @@
 """GAN reversal as a codec, over a generator of 16 latents."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -10,31 +8,18 @@ from hydra.utils import instantiate
 from ganrev.codecs.base import CodecIdentity
 from ganrev.coding import container
 from ganrev.coding.backends import Bzip2, Range, Store
-from ganrev.coding.frame import ContainerError, CorruptFileError, WrongGeneratorError
 from ganrev.coding.quantiser import Quantiser, dequantise, quantise
 from ganrev.paths import config_dir, weights_dir
 from ganrev.pixels import to_images, to_x
 from ganrev.reversal.device import Device
 from ganrev.reversal.losses import L1, MSE, MSSSIM
 from ganrev.reversal.settings import Reversal
-from ganrev.reversal.trace import NUM_SNAPSHOTS, Trace
-from tests.tiny import OVERRIDES, TinyGenerator, compose_config, smooth_images, tiny_codec
-
-
-def traced(codec, images):
-    """Compress pictures; returns their files and the trace."""
-    report = codec.encode_with_report(images)
-    return report.blobs, Trace(**{name: torch.from_numpy(array) for name, array in report.trace.items()})
+from tests.tiny import OVERRIDES, TinyGenerator, compose_config, smooth_images, tiny_codec, traced
 
 
 def seen_images(num_images):
     generator = TinyGenerator().freeze()
     return to_images(generator(generator.sample_prior(num_images, torch.Generator().manual_seed(0))))
-
-
-def altered(blob, **changes):
-    """Return a file with other contents and a checksum that is right."""
-    return container.write(dataclasses.replace(container.read(blob), **changes))
 
 
 def test_a_seen_picture_comes_back():
@@ -45,17 +30,6 @@ def test_a_seen_picture_comes_back():
     assert decoded.shape == (3, 3, 32, 32)
     mse = (decoded.float() - images.float()).square().mean(dim=(1, 2, 3))
     assert (10 * torch.log10(255**2 / mse) > 35).all()
-
-
-def test_the_decoder_draws_what_the_symbols_say():
-    codec = tiny_codec(entropy=Store())
-    (blob,) = codec.encode(smooth_images(1))
-    content = container.read(blob)
-    symbols = torch.from_numpy(np.frombuffer(content.payload, np.int8).astype(np.float32))
-    assert content.step_size == 1 / 4  # the tiny generator's unseen_scale is 4
-    with torch.no_grad():
-        expected = to_images(TinyGenerator()(symbols[None] / 4))
-    assert torch.equal(codec.decode([blob]), expected)
 
 
 def test_without_quantisation_the_file_holds_the_float32_latents():
@@ -205,30 +179,6 @@ def test_pictures_are_left_alone():
     assert torch.equal(images, before)
 
 
-def test_a_file_carries_what_its_decoder_needs():
-    images = smooth_images(3)
-    maker = tiny_codec(quant=Quantiser(0.3), entropy=Store(), latent_scale=7)
-    stranger = tiny_codec(quant=Quantiser(None), loss=L1(), seed=9, reversal=Reversal("sgd", lr=1, steps=1))
-    blobs = maker.encode(images)
-    assert torch.equal(stranger.decode(blobs), maker.decode(blobs))
-
-
-def test_files_of_different_settings_are_decoded_together():
-    images = smooth_images(2)
-    codecs = [tiny_codec(), tiny_codec(quant=Quantiser(None), entropy=Store())]
-    blobs = [codec.encode(image[None])[0] for codec, image in zip(codecs, images, strict=True)]
-    together = codecs[0].decode(blobs)
-    for i, codec in enumerate(codecs):
-        assert torch.equal(together[i : i + 1], codec.decode(blobs[i : i + 1]))
-
-
-def test_more_files_than_a_batch_of_the_decoder():
-    codec = tiny_codec()
-    blobs = codec.encode(smooth_images(3))
-    decoded = codec.decode(blobs * 12)
-    assert torch.equal(decoded, codec.decode(blobs).repeat(12, 1, 1, 1))
-
-
 # ---- what it tells of itself
 
 
@@ -238,101 +188,6 @@ def test_its_identity_is_what_can_change_its_results_beside_the_config():
     assert tiny_codec(quant=Quantiser(None)).identity().step == 0.0
     assert codec.has_learned
     assert codec.card is None
-
-
-def test_the_papers_count_is_that_of_the_payload():
-    codec = tiny_codec()
-    (blob,) = codec.encode(smooth_images(1))
-    assert codec.bytes_for_paper(blob) == len(container.read(blob).payload) == len(blob) - 12
-
-
-# ---- the trace
-
-
-def test_the_trace_has_the_documented_shapes():
-    codec = tiny_codec(
-        reversal=Reversal(lr=0.1, steps=50, restarts=3, halving=False), device=Device("cpu", "float32", 4)
-    )
-    _, trace = traced(codec, smooth_images(5))
-    assert trace.losses.shape == (5, 3, 50)
-    assert trace.diverged.shape == (5, 3)
-    assert trace.chosen.shape == (5,)
-    assert trace.snapshots.shape == (5, 3, len(trace.snapshot_steps), 16)
-    steps = trace.snapshot_steps.tolist()
-    assert steps == sorted(set(steps))
-    assert (steps[0], steps[-1]) == (0, 50)
-    assert len(steps) <= NUM_SNAPSHOTS
-    assert (trace.losses[:, :, -1] < trace.losses[:, :, 0]).all()
-
-
-def test_a_snapshot_is_the_latent_of_its_step():
-    codec = tiny_codec(reversal=Reversal(lr=0.1, steps=30, restarts=2, halving=False))
-    images = smooth_images(3)
-    _, trace = traced(codec, images)
-    generator = TinyGenerator().freeze()
-    for index, step in enumerate(trace.snapshot_steps[:-1].tolist()):
-        x = generator(trace.snapshots[:, 1, index])
-        torch.testing.assert_close(MSE()(x, to_x(images)), trace.losses[:, 1, step], atol=1e-5, rtol=1e-4)
-
-
-def test_a_trace_of_one_step():
-    codec = tiny_codec(reversal=Reversal(lr=0.1, steps=1))
-    _, trace = traced(codec, smooth_images(1))
-    assert trace.snapshot_steps.tolist() == [0, 1]
-
-
-# ---- files that cannot be decoded
-
-
-def test_a_wrong_generator_is_named():
-    blobs = tiny_codec().encode(smooth_images(1))
-    stranger = tiny_codec(generator=TinyGenerator(digest="ff" * 32))
-    with pytest.raises(WrongGeneratorError, match=r"made with generator 012345, this one is ffffff"):
-        stranger.decode(blobs)
-
-
-def test_a_generator_without_digest_is_refused_before_any_work():
-    generator = TinyGenerator()
-    generator.digest = ""
-    with pytest.raises(ValueError, match="SHA-256"):
-        tiny_codec(generator=generator)
-
-
-def test_every_alteration_and_truncation_of_a_file_raises_a_named_error():
-    codec = tiny_codec()
-    (blob,) = codec.encode(smooth_images(1))
-    for place in range(len(blob)):
-        broken = blob[:place] + bytes([blob[place] ^ 0x55]) + blob[place + 1 :]
-        with pytest.raises(ContainerError):
-            codec.decode([broken])
-        with pytest.raises(ContainerError):
-            codec.decode([blob[:place]])
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"payload": b""},
-        {"payload": b"no stream"},
-        {"payload": Bzip2().encode(np.zeros(15, np.int32), np.zeros(15, np.int64))},
-        {"payload": Bzip2().encode(np.zeros(16, np.float32), np.zeros(16, np.int64))},  # floats, and a step
-        {"step_size": 0.0},  # symbols, and no step
-        {"entropy_code": 0},
-    ],
-    ids=["empty", "no stream", "15 symbols", "floats with a step", "symbols without", "another back end"],
-)
-def test_contents_that_contradict_each_other_are_corrupt(changes):
-    codec = tiny_codec()
-    (blob,) = codec.encode(smooth_images(1))
-    with pytest.raises(CorruptFileError):
-        codec.decode([altered(blob, **changes)])
-
-
-def test_an_unknown_back_end_is_refused():
-    codec = tiny_codec()
-    (blob,) = codec.encode(smooth_images(1))
-    with pytest.raises(ContainerError, match="unknown entropy back end 15"):
-        codec.decode([altered(blob, entropy_code=15)])
 
 
 # ---- configs

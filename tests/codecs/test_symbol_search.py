@@ -17,27 +17,14 @@ from ganrev.coding.quantiser import (
     quantise,
     step_size_for,
 )
-from ganrev.pixels import to_images, to_x
+from ganrev.pixels import to_x
 from ganrev.reversal.losses import MSE, SSIM
 from ganrev.reversal.reversing import lane_rng
 from ganrev.reversal.settings import Reversal
+from tests.codecs.told_generator import STEPS, drawn_images, told_generator
 from tests.tiny import TinyGenerator, smooth_images, tiny_codec
 
 REVERSAL = Reversal(lr=0.1, steps=40)
-STEPS = torch.linspace(0.5, 2.0, 16)
-
-
-def told_generator():
-    """Return the tiny generator with a table of its latents."""
-    generator = TinyGenerator()
-    generator.set_latent_statistics(torch.full((16,), 0.5), STEPS)
-    return generator
-
-
-def drawn_images(num_images):
-    """Return pictures that the generator can draw, so that bytes buy quality at any size."""
-    z = torch.rand(num_images, 16, generator=torch.Generator().manual_seed(5)) * 2 - 1
-    return to_images(told_generator()(z).detach())
 
 
 def rd_codec(lmbda, **changes):

@@ -5,6 +5,12 @@ import json
 import pytest
 
 from ganrev.contamination.card import KnownFaces, ModelCard, celeba_numbers, read_card, shipped_card, write_card
+from ganrev.contamination.hashes import (
+    hashes_path,
+    load_hashes,
+)
+from ganrev.evaluation.overlap import find_overlap
+from ganrev.generator.embedded import load_embedded
 
 FACTS = {
     "name": "embedded",
@@ -94,3 +100,45 @@ def test_a_damaged_card_is_named(tmp_path, content, message):
 
 def test_numbers_of_celeba_have_six_digits():
     assert celeba_numbers(["000012", "000003", "000012", "12", "stranger", "0000123"]) == [3, 12]
+
+
+def test_the_shipped_card_lists_the_test_partition_and_one_hash_a_face(sample):
+    known = read_card(shipped_card()).known
+    assert len(known.celeba_ids) == 15690
+    assert len(known.celeba_identities) == 907
+    assert len(known.tuned_celeba_ids) == 100
+    assert len(known.tuned_celeba_identities) == 41
+    assert min(known.all_ids) >= 182638  # the official test partition
+    assert not known.celeba_ids & known.tuned_celeba_ids
+    assert not known.celeba_identities & known.tuned_celeba_identities
+    assert len(load_hashes(hashes_path(shipped_card()))) == 15690
+    assert load_embedded().card == shipped_card()
+    assert find_overlap(sample, shipped_card()).trained_on == {}
+    assert find_overlap(sample, shipped_card()).alike == {}
+
+
+def test_a_file_without_a_card_knows_nothing(tmp_path):
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(shipped_card().with_suffix(".safetensors").read_bytes())
+    assert load_embedded(weights).card is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", r"own\.json cannot be read"),
+        ("[1]", "no JSON object"),
+        ('{"celeba_ids": 3}', "celeba_ids of the model card .* list of whole numbers"),
+        ('{"celeba_identities": [1, "2"]}', "celeba_identities of the model card"),
+    ],
+)
+def test_a_bad_card_is_an_error(tmp_path, text, message):
+    path = tmp_path / "own.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_card(path)
+
+
+def test_a_card_without_numbers_knows_nobody(tmp_path):
+    (tmp_path / "own.json").write_text('{"unseen_scale": 2}')
+    assert read_card(tmp_path / "own.json").known == KnownFaces()

@@ -3,7 +3,6 @@
 import base64
 import io
 import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import tifffile
 from PIL import Image
 
 from ganrev.data.formats import decode_picture
+from tests.picture_files import png
 
 GREY = (np.arange(9 * 12).reshape(9, 12) * 607).astype(np.uint16)
 RGB = np.dstack([GREY, GREY[::-1], GREY[:, ::-1]])
@@ -44,6 +44,7 @@ def planes(pixels):
 
 
 # ---- TIFF
+
 
 PACKINGS = [{}, {"byteorder": ">"}, {"compression": "zlib"}, {"compression": "zlib", "predictor": 2}]
 PACKINGS += [{"tile": (16, 16)}, {"rowsperstrip": 2}, {"bigtiff": True}, {"byteorder": ">", "compression": "zlib"}]
@@ -161,6 +162,7 @@ def test_planes_that_lie_about_their_strips_are_refused():
 
 # ---- JPEG 2000
 
+
 # Codestreams of 4 x 4 pixels that opj_compress wrote; sample i of n, plane by plane, is i * 2311 modulo white + 1, the
 # first one white.
 GREY_4 = (
@@ -220,18 +222,6 @@ def test_jpeg_2000_that_is_not_understood_is_refused(codestream):
 
 
 # ---- PNG
-
-
-def chunk(kind, body):
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def png(width, depth, colour, row, transparent=b"", height=1):
-    """Write a PNG of one row by hand."""
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    middle = chunk(b"tRNS", transparent) if transparent else b""
-    body = chunk(b"IHDR", header) + middle + chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
 
 
 @pytest.mark.parametrize(

@@ -1,76 +1,121 @@
-"""What picture files carry beside plain pixels: long metadata, colour profiles, odd sizes, several frames."""
+"""Every kind of picture file: plain pixels, colour profiles, odd sizes, several frames."""
 
-import io
 import logging
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
 from ganrev.data.formats import decode_picture
-from tests.data.test_deep import chunk, png
+from tests.picture_files import chunk, decoded, encoded, noise, png, with_chunks
+
+# ---- files to RGB
+
+
+@pytest.mark.parametrize("format", ["PNG", "BMP", "TIFF", "PPM"])
+def test_rgb_is_kept(format):
+    pixels = noise(5, 7)
+    np.testing.assert_array_equal(decoded(encoded(pixels, format)), pixels)
+
+
+def test_grey_becomes_three_equal_channels():
+    pixels = noise(5, 7, 1)
+    np.testing.assert_array_equal(decoded(encoded(pixels)), np.dstack([pixels] * 3))
+
+
+def test_black_and_white():
+    pixels = np.eye(5, dtype=bool)
+    np.testing.assert_array_equal(decoded(encoded(pixels))[..., 0], pixels * 255)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".pgm"])
+def test_16_bit_grey_is_scaled_and_rounded(suffix):
+    pixels = np.array([[0, 128, 129, 257, 33000, 65535]], np.uint16)
+    data = cv2.imencode(suffix, pixels)[1].tobytes()
+    np.testing.assert_array_equal(decoded(data)[0, :, 0], [0, 0, 1, 1, 128, 255])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_16_bit_colour_is_scaled_and_rounded(suffix):
+    # 129 / 257 rounds to 1 and 255 / 257 too, where the upper byte alone would be 0.
+    rgb = np.array([[[129, 255, 65535], [0, 33000, 128]]], np.uint16)
+    data = cv2.imencode(suffix, rgb[..., ::-1])[1].tobytes()
+    np.testing.assert_array_equal(decoded(data), [[[1, 1, 255], [0, 128, 0]]])
+
+
+def test_16_bit_alpha_is_laid_over_white():
+    bgra = np.array([[[0, 0, 65535, 0], [0, 65535, 0, 65535], [0, 0, 65535, 32896]]], np.uint16)
+    data = cv2.imencode(".png", bgra)[1].tobytes()
+    np.testing.assert_array_equal(decoded(data), [[[255, 255, 255], [0, 255, 0], [255, 127, 127]]])
+
+
+def test_alpha_is_laid_over_white():
+    rgba = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [0, 100, 255, 51]]], np.uint8)
+    np.testing.assert_array_equal(decoded(encoded(rgba)), [[[10, 20, 30], [255, 255, 255], [204, 224, 255]]])
+
+
+def test_grey_with_alpha():
+    la = Image.fromarray(np.array([[[0, 51], [7, 255]]], np.uint8), "LA")
+    np.testing.assert_array_equal(decoded(encoded(la)), [[[204] * 3, [7] * 3]])
+
+
+def test_palette_and_its_transparent_colour():
+    picture = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
+    picture.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    np.testing.assert_array_equal(decoded(encoded(picture)), [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]])
+    transparent = encoded(picture, transparency=1)
+    np.testing.assert_array_equal(decoded(transparent), [[[255, 0, 0], [255, 255, 255], [0, 0, 255]]])
+
+
+def test_cmyk():
+    ink = np.zeros((16, 48, 4), np.uint8)
+    ink[:, :16, 0] = 255  # cyan
+    ink[:, 16:32, 3] = 255  # black
+    picture = Image.fromarray(ink, "CMYK")
+    for data in (encoded(picture, "TIFF"), encoded(picture, "JPEG", quality=100, subsampling=0)):
+        colours = decoded(data)[8, [8, 24, 40]].astype(int)
+        np.testing.assert_allclose(colours, [[0, 255, 255], [0, 0, 0], [255, 255, 255]], atol=2)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_exif_orientation_is_carried_out(orientation, format):
+    upright = noise(4, 6)
+    turned = {  # what a camera stores; the tag says where its first row and column belong
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright),
+        7: np.rot90(upright, 2).transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(np.ascontiguousarray(turned), format, exif=exif)
+    np.testing.assert_array_equal(decoded(data), upright)
+
+
+def test_first_frame_of_an_animation():
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    np.testing.assert_array_equal(decoded(data)[0, 0], [255, 0, 0])
+
+
+def test_huge_picture_is_refused_before_it_is_decoded(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match="too large"):
+        decode_picture(encoded(noise(130, 130)))
+
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 12, 3), dtype=np.uint8)
 
 
-def encoded(picture, format="PNG", **options):
-    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    buffer = io.BytesIO()
-    picture.save(buffer, format=format, **options)
-    return buffer.getvalue()
-
-
-def decoded(data):
-    picture = decode_picture(data)
-    assert picture.mode == "RGB"
-    return np.asarray(picture)
-
-
-# ---- metadata beyond Pillow's limits
-
-
-def with_chunks(data, *chunks):
-    """Put chunks behind the header of a PNG."""
-    return data[:33] + b"".join(chunks) + data[33:]
-
-
 NOISE = np.random.default_rng(1).integers(0, 256, 2_000_000, dtype=np.uint8).tobytes()
-LONG = {
-    "2 MB of zTXt": chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"x" * 2_000_000)),
-    "2 MB of zTXt that does not shrink": chunk(b"zTXt", b"Comment\0\0" + zlib.compress(NOISE)),
-    "2 MB of tEXt": chunk(b"tEXt", b"Comment\0" + b"x" * 2_000_000),
-    "2 MB of packed iTXt": chunk(b"iTXt", b"Comment\0\1\0\0\0" + zlib.compress(b"x" * 2_000_000)),
-    "70 MB in many": chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"x" * 1_000_000)) * 70,
-    "100 MB of zTXt": chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"x" * 100_000_000)),
-    "100 MB of profile": chunk(b"iCCP", b"icc\0\0" + zlib.compress(b"x" * 100_000_000)),
-    "1.5 MB of profile": chunk(b"iCCP", b"icc\0\0" + zlib.compress(NOISE[:1_500_000])),
-}
-
-
-@pytest.mark.parametrize("name", LONG)
-def test_a_png_is_read_however_long_its_metadata(name):
-    np.testing.assert_array_equal(decoded(with_chunks(encoded(PIXELS), LONG[name])), PIXELS)
-
-
-def test_orientation_counts_beside_long_text():
-    exif = Image.Exif()
-    exif[0x0112] = 3
-    data = with_chunks(encoded(PIXELS, exif=exif), LONG["2 MB of zTXt"])
-    np.testing.assert_array_equal(decoded(data), PIXELS[::-1, ::-1])
-
-
-def test_a_png_of_16_bits_is_read_with_long_text():
-    data = with_chunks(png(2, 16, 2, struct.pack(">6H", 0, 129, 65535, 1, 2, 3)), LONG["2 MB of zTXt"])
-    np.testing.assert_array_equal(decoded(data), [[[0, 1, 255], [0, 0, 0]]])
-
-
-def test_a_damaged_png_with_long_text_stays_damaged():
-    data = with_chunks(encoded(PIXELS), LONG["2 MB of zTXt"])
-    for cut in (len(data) - 100, len(data) // 2, 40, 33, 20, 8):
-        with pytest.raises(ValueError, match=r"truncated or damaged|damaged at its start"):
-            decode_picture(data[:cut])
 
 
 # ---- colour profiles

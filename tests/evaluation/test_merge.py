@@ -6,87 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from experiments import table
 from ganrev.cli import main
-from ganrev.data.pictures import Pictures, parse_shard
 from ganrev.evaluation import runner
 from ganrev.evaluation.run_folder import RunFolder
-from ganrev.paths import config_dir
 from ganrev.pixels import to_pillow
 from tests.tiny import OVERRIDES, compose_config, smooth_images
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
-
-SOURCES = sorted(path.stem for path in (config_dir() / "data").glob("*.yaml"))
 SECONDS = ["encode_seconds", "decode_seconds"]
-
-
-def make_pictures(num_images):
-    images = torch.arange(num_images, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 2, 2)
-    names = [f"face{i}" for i in range(num_images)]
-    skipped = [("notes.txt", "no picture")]
-    return Pictures(images.contiguous(), names, list(range(num_images)), skipped, list(range(num_images)))
-
-
-# ---- parts of pictures
-
-
-@given(st.integers(1, 60), st.integers(1, 9), st.data())
-def test_shards_are_whole_batches_that_make_up_the_pictures(num_images, batch_size, data):
-    pictures = make_pictures(num_images)
-    num_batches = -(-num_images // batch_size)
-    count = data.draw(st.integers(1, num_batches))
-    shards = [pictures.shard(f"{number}/{count}", batch_size) for number in range(1, count + 1)]
-    for field in ("names", "celeba_ids", "celeba_identities"):
-        assert [value for shard in shards for value in getattr(shard, field)] == getattr(pictures, field)
-    assert torch.equal(torch.cat([shard.images for shard in shards]), pictures.images)
-    assert all(len(shard) % batch_size == 0 for shard in shards[:-1])
-    batches = [-(-len(shard) // batch_size) for shard in shards]
-    assert max(batches) - min(batches) <= 1
-    assert {shard.digest for shard in shards} == {pictures.digest}
-    assert all(shard.skipped == pictures.skipped for shard in shards)
-
-
-@pytest.mark.parametrize("shard", ["3/2", "0/4", "0/0", "1/0", "1", "1/2/3", "-1/2", "a/b", "1.0/2", " 1/2", 0.5, True])
-def test_what_is_no_shard_is_refused(shard):
-    with pytest.raises(ValueError, match=r"data.shard must be i/n, i from 1 to n: .* 1/4 and the last 4/4; got"):
-        parse_shard(shard)
-
-
-def test_more_shards_than_batches_are_refused():
-    with pytest.raises(ValueError, match=r"data.shard=1/4: .* 10 pictures make only 3 of batch_size=4; take fewer"):
-        make_pictures(10).shard("1/4", 4)
-
-
-@pytest.mark.parametrize("source", SOURCES)
-def test_every_data_source_can_be_split_and_knows_nothing_of_it(source, monkeypatch):
-    asked = []
-
-    class Source:
-        def load(self):
-            return make_pictures(10)
-
-    def instantiate(config):
-        asked.append(dict(config))
-        return Source()
-
-    monkeypatch.setattr(runner, "instantiate", instantiate)
-    root = [] if source in ("seen", "celeba_sample") else ["data.root=x"]
-    cfg = compose_config(*OVERRIDES, f"data={source}", *root, "batch_size=4")
-    assert cfg.data.shard is None
-    assert runner.load_pictures(cfg, None).names == make_pictures(10).names
-    cfg.data.shard = "2/2"
-    assert runner.load_pictures(cfg, None).names == make_pictures(10).names[4:]
-    assert cfg.data.shard == "2/2"
-    assert all(config["_target_"] == cfg.data["_target_"] for config in asked)
-    assert all("shard" not in config for config in asked)
-
-
-# ---- runs of shards, merged
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,6 @@ from experiments import sweep, table
 from ganrev.codecs.gan import GanCodec
 from ganrev.evaluation import decoding, runner, stages
 from ganrev.evaluation.jobs import read_failed, read_records
-from ganrev.evaluation.journal import Journal
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.pixels import to_pillow
 from tests.tiny import OVERRIDES, RawCodec, compose_config, smooth_images
@@ -156,21 +155,6 @@ def test_a_run_that_several_commits_made_names_them(compose_run, monkeypatch):
     frame = table.collect([table.Row("gan", ["codec=gan"])], [RunFolder(folder)])
     assert frame["commit"][0].endswith("c" * 40)
     assert f"cc, {'c' * 12}" in table._origins(frame.assign(commit=f"{'c' * 40}, {'c' * 40}"))[0]
-
-
-def test_a_journal_gives_back_what_it_was_given(tmp_path):
-    journal = Journal(tmp_path, "encode")
-    assert journal.find(["a", "b"]) is None
-    result = {"seconds": {"a": 0.1 + 0.2}, "failed": {"b": "why?"}, "psnr": float("inf"), "celeba_id": None}
-    arrays = {"losses": np.arange(6, dtype=np.float32).reshape(2, 3)}
-    journal.keep(["a", "b"], result, arrays)
-    found, kept = Journal(tmp_path, "encode").find(["a", "b"])
-    assert found == result
-    assert kept.keys() == arrays.keys()
-    assert np.array_equal(kept["losses"], arrays["losses"])
-    for others in (["b", "a"], ["a"], ["ab"], ["a", "b", "c"]):
-        assert journal.find(others) is None
-    assert Journal(tmp_path, "score").find(["a", "b"]) is None
 
 
 def test_a_decoder_whose_run_was_killed_writes_nothing(pictures_dir, tmp_path):

@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from hydra.utils import get_object
+from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
-from ganrev.codecs.base import CodecIdentity
+from ganrev.codecs.base import CodecIdentity, described
 from ganrev.evaluation import run_identity
 from ganrev.evaluation.run_identity import (
     TARGETS,
@@ -17,6 +17,7 @@ from ganrev.evaluation.run_identity import (
     shard_name,
 )
 from ganrev.paths import config_dir
+from tests.tiny import OVERRIDES, compose_config
 
 IDENTITY = CodecIdentity("gancodec", 1.0, "float32", "a" * 64)
 CODEC = {
@@ -90,3 +91,58 @@ def test_names_of_shards():
     assert name == "jpeg-0123456789ab-2of12"
     assert parse_shard_name(name) == ("jpeg-0123456789ab", 2, 12)
     assert parse_shard_name("jpeg-0123456789ab") is None
+
+
+def identify(*overrides, digest="d" * 64):
+    config = compose_config(*OVERRIDES, *overrides)
+    codec_config = OmegaConf.to_container(config.codec, resolve=True)
+    return run_id(described(instantiate(config.codec)).identity(), codec_config, digest, config.seed)
+
+
+def test_what_can_change_a_result_changes_the_name(monkeypatch):
+    names = [
+        identify(),
+        identify(digest="e" * 64),
+        identify("seed=1"),
+        identify("loss=l1"),
+        identify("loss=ssim_l1"),
+        identify("loss=ssim_l1", "loss.weights.l1=0.1"),
+        identify("quant=standard"),
+        identify("quant.step=0.99"),
+        identify("entropy=none"),
+        identify("latent_scale=3"),
+        identify("generator.unseen_scale=3.5"),
+        identify("reversal.steps=21"),
+        identify("reversal.lr=0.021"),
+        identify("reversal.restarts=2"),
+        identify("reversal=paper"),
+        identify("device.dtype=bfloat16"),
+        identify("+generator.digest=" + "ff" * 32),
+        identify("codec=png"),
+        identify("codec=jpeg"),
+        identify("codec=jpeg", "codec.quality=11"),
+        identify("codec=kmeans"),
+    ]
+    monkeypatch.setattr(run_identity, "ALGORITHM_VERSION", 0)
+    names.append(identify())
+    assert len(set(names)) == len(names)
+
+
+def test_places_and_the_machine_do_not_change_the_name():
+    assert identify().startswith("gancodec-")
+    same = [
+        identify("generator.path=/somewhere/else"),
+        identify("out=elsewhere"),
+        identify("force=true"),
+        identify("batch_size=3"),
+        identify("device.lanes=5"),
+        identify("device=auto", "device.dtype=float32"),
+        identify("data=seen", "latent_scale=null", "reversal.clip=none"),  # the data count by their digest
+    ]
+    assert set(same) == {identify()}
+
+
+def test_a_model_card_that_changes_the_scale_changes_the_name(monkeypatch):
+    before = identify()
+    monkeypatch.setattr("tests.tiny.TinyGenerator.card_scale", 6.0)
+    assert identify() != before

@@ -30,7 +30,7 @@ from tests.tiny import RawCodec, smooth_images
 
 @pytest.fixture(autouse=True)
 def no_learned_metric(monkeypatch):
-    """Its network takes seconds to load; tests/test_metrics.py has it."""
+    """Its network takes seconds to load; tests/evaluation/test_metrics.py has it."""
     monkeypatch.setattr(perceptual, "is_available", lambda: False)
 
 

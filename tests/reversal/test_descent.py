@@ -5,7 +5,6 @@ import math
 import torch
 
 from ganrev.reversal.descent import Descent, PictureLoss
-from ganrev.reversal.halving import Rung, num_lanes_after, outranked
 from ganrev.reversal.losses import L1, MSE
 from tests.tiny import TinyGenerator
 
@@ -95,15 +94,3 @@ def test_each_lane_descends_a_loss_of_its_own_kind():
     torch.testing.assert_close(objective.losses(z, 0), expected)
     objective.keep(torch.tensor([1, 2]))
     torch.testing.assert_close(objective.losses(z[1:], 0), expected[1:])
-
-
-def test_rungs_say_how_many_go_on():
-    rungs = [Rung(10, 4), Rung(30, 1)]
-    assert [num_lanes_after(rungs, done, 8) for done in (0, 9, 10, 29, 30, 99)] == [8, 8, 4, 4, 1, 1]
-
-
-def test_the_best_of_each_picture_stay_the_first_of_equals():
-    losses = torch.tensor([0.3, 0.1, 0.2, math.inf, 0.5, 0.5])
-    nobody = torch.zeros(6, dtype=torch.bool)
-    assert outranked(losses, nobody, 3, 1).tolist() == [True, False, True, True, False, True]
-    assert outranked(losses, nobody, 3, 2).tolist() == [True, False, False, True, False, False]

@@ -10,25 +10,11 @@ from torch import nn
 from ganrev.generator.base import Generator
 from ganrev.paths import config_dir
 from ganrev.pixels import to_x
-from ganrev.reversal.halving import num_lanes_after, outranked
 from ganrev.reversal.losses import MSE, SSIM
-from ganrev.reversal.reversing import clip_latents, lane_rng, reverse
+from ganrev.reversal.reversing import lane_rng, reverse
 from ganrev.reversal.settings import Reversal
+from tests.reversal.small_descents import drawn, run
 from tests.tiny import TinyGenerator, compose_config, smooth_images
-
-
-def drawn(num_images, scale=1.0, seed=0):
-    """Return latents of the tiny generator and the pictures it draws from them, x in [-1, 1]."""
-    generator = TinyGenerator().freeze()
-    z = generator.sample_prior(num_images, torch.Generator().manual_seed(seed)) * scale
-    return z, generator(z)
-
-
-def run(targets, settings, seeds=None, loss=None, generator=None, on_step=None):
-    generator = (generator or TinyGenerator()).freeze()
-    seeds = range(len(targets)) if seeds is None else seeds
-    rngs = [torch.Generator().manual_seed(seed) for seed in seeds]
-    return reverse(generator, loss or MSE(), targets, rngs, settings, on_step)
 
 
 @pytest.mark.parametrize(
@@ -50,12 +36,6 @@ def test_the_latents_of_seen_pictures_are_found(settings):
     assert (found.losses[:, -1] < 1e-3).all()
     assert (found.losses[:, 0] > 0.1).all()
     torch.testing.assert_close(found.z, z, atol=0.15, rtol=0)
-
-
-def test_the_paper_preset_is_plain_descent_at_a_constant_rate():
-    settings = instantiate(compose_config("reversal=paper").reversal)
-    assert (settings.optimizer, settings.schedule, settings.momentum) == ("sgd", "constant", 0)
-    assert 1 <= settings.lr <= 10
 
 
 def test_one_step_of_sgd_is_the_learning_rate_times_the_gradient_of_one_images_mean():
@@ -225,46 +205,6 @@ def test_a_generator_without_a_linear_map_proposes_nothing():
         run(torch.zeros(1, 3, 16, 16), Reversal(steps=1, init="linear"), generator=Exponential())
 
 
-def halved(halving, restarts=5, steps=40):
-    """Reverse three pictures; returns their targets and what was found."""
-    _, targets = drawn(3)
-    settings = Reversal("adam", lr=0.1, steps=steps, restarts=restarts, halving=halving)
-    return run(targets.repeat_interleave(restarts, dim=0), settings)
-
-
-@pytest.mark.parametrize("restarts", [2, 5])
-def test_restarts_that_fall_behind_leave_and_disturb_nobody(restarts):
-    everyone, fewer = halved(False, restarts), halved(True, restarts)
-    assert not everyone.dropped.any()
-    stayed = ~fewer.dropped
-    assert (stayed.view(3, -1).sum(dim=1) == 1).all()
-    torch.testing.assert_close(fewer.z[stayed], everyone.z[stayed], atol=1e-5, rtol=1e-5)
-    num_steps = fewer.losses.isfinite().sum(dim=1).view(3, -1).sort(dim=1).values
-    half = math.ceil(restarts / 2)
-    assert num_steps.tolist() == [[5] * (restarts - half) + [13] * (half - 1) + [40]] * 3  # a tenth, three tenths
-    at_the_verdict = everyone.losses[:, 12].view(3, -1)
-    assert (at_the_verdict.argmin(dim=1) == stayed.view(3, -1).int().argmax(dim=1)).sum() >= 2
-
-
-@pytest.mark.parametrize("steps", [1, 2, 5])
-def test_one_restart_stays_however_few_the_steps(steps):
-    found = halved(True, steps=steps)
-    assert ((~found.dropped).view(3, -1).sum(dim=1) == 1).all()
-
-
-def test_who_has_left_never_outdoes_who_goes_on():
-    losses = torch.tensor([0.9, 0.8, 0.3, 0.3, math.inf, math.inf, 0.3, 0.3])  # those that went on have risen since
-    dropped = torch.tensor([False, False, True, True] * 2)
-    assert (~outranked(losses, dropped, 4, 1)).nonzero().flatten().tolist() == [1, 4]
-    assert outranked(losses, dropped, 4, 2).tolist() == dropped.tolist()
-
-
-def test_restarts_leave_after_a_tenth_and_three_tenths_of_the_steps():
-    rungs = Reversal(steps=40, restarts=5).rungs
-    assert [num_lanes_after(rungs, num_done, 5) for num_done in (0, 4, 5, 12, 13, 40)] == [5, 5, 3, 3, 1, 1]
-    assert Reversal(restarts=5, halving=False).rungs == ()
-
-
 def test_a_lane_leaves_when_it_has_ceased_to_fall():
     targets = to_x(smooth_images(3))
     settings = Reversal("sgd", lr=2, steps=2000, schedule="constant", plateau=0.05)
@@ -284,70 +224,7 @@ def test_a_lane_leaves_when_it_has_ceased_to_fall():
         torch.testing.assert_close(alone.z[0], found.z[lane], atol=1e-5, rtol=1e-5)
 
 
-# ---- clipping
-
-
-def streams(num_lanes):
-    return [torch.Generator().manual_seed(lane) for lane in range(num_lanes)]
-
-
-def test_no_clipping_leaves_latents_alone():
-    z = torch.tensor([[3.0, -0.5], [0.2, -9.0]])
-    before = z.clone()
-    clip_latents(z, "none", streams(2))
-    assert torch.equal(z, before)
-
-
-def test_hard_clipping_moves_latents_to_the_border():
-    z = torch.tensor([[3.0, -0.5], [0.2, -9.0]])
-    clip_latents(z, "hard", streams(2))
-    assert torch.equal(z, torch.tensor([[1.0, -0.5], [0.2, -1.0]]))
-
-
-def test_stochastic_clipping_redraws_each_element_outside_and_no_other():
-    z = torch.randn(40, 64, generator=torch.Generator().manual_seed(3)) * 1.5
-    before = z.clone()
-    outside = before.abs() > 1
-    clip_latents(z, "stochastic", streams(40))
-    assert torch.equal(z[~outside], before[~outside])
-    redrawn = z[outside]
-    assert redrawn.abs().max() <= 1
-    assert len(redrawn.unique()) > 0.99 * len(redrawn)  # each by itself, not one scalar for all
-    assert redrawn.mean().abs() < 0.1
-    assert redrawn.std().item() == pytest.approx(1 / math.sqrt(3), abs=0.05)
-
-
-def test_stochastic_clipping_draws_nothing_for_a_lane_inside():
-    z = torch.full((2, 8), 0.5)
-    z[1, 0] = 2.0
-    rngs = streams(2)
-    untouched, used = (rng.get_state().clone() for rng in rngs)
-    clip_latents(z, "stochastic", rngs)
-    assert torch.equal(rngs[0].get_state(), untouched)
-    assert not torch.equal(rngs[1].get_state(), used)
-
-
-@pytest.mark.parametrize("clip", ["hard", "stochastic"])
-def test_clipped_latents_end_inside(clip):
-    targets = drawn(3, scale=3.0)[1]
-    free = run(targets, Reversal("adam", lr=0.1, steps=60))
-    clipped = run(targets, Reversal("adam", lr=0.1, steps=60, clip=clip))
-    assert free.z.abs().max() > 1
-    assert clipped.z.abs().max() <= 1
-
-
-# ---- schedules, trace, options
-
-
-def test_schedules():
-    constant = Reversal(lr=2, steps=100, schedule="constant")
-    cosine = Reversal(lr=2, steps=100, schedule="cosine")
-    assert {constant.lr_at(step) for step in range(100)} == {2}
-    rates = [cosine.lr_at(step) for step in range(100)]
-    assert rates[0] == 2
-    assert rates[50] == pytest.approx(1)
-    assert rates == sorted(rates, reverse=True)
-    assert 0 < rates[-1] < 0.01
+# ---- what comes back
 
 
 def test_the_trace_holds_the_loss_before_each_step_of_each_lane():
@@ -388,44 +265,3 @@ def test_the_generator_gets_no_gradient():
     run(drawn(1)[1], Reversal(steps=3), generator=generator)
     assert generator.linear.weight.grad is None
     assert torch.equal(generator.linear.weight, weight)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"optimizer": "lbfgs"}, r"reversal\.optimizer must be one of sgd, adam, got 'lbfgs'"),
-        ({"schedule": "linear"}, r"reversal\.schedule must be one of constant, cosine, got 'linear'"),
-        ({"clip": "soft"}, r"reversal\.clip must be one of none, hard, stochastic, got 'soft'"),
-        ({"clip": None}, r"reversal\.clip must be one of .* got None"),
-        ({"steps": 0}, r"reversal\.steps must be a whole number of at least 1, got 0"),
-        ({"steps": 2.5}, r"reversal\.steps must be a whole number of at least 1, got 2\.5"),
-        ({"steps": "many"}, r"reversal\.steps must be a whole number of at least 1, got 'many'"),
-        ({"steps": math.inf}, r"reversal\.steps must be a whole number of at least 1, got inf"),
-        ({"restarts": 0}, r"reversal\.restarts must be a whole number of at least 1, got 0"),
-        ({"restarts": True}, r"reversal\.restarts must be a whole number of at least 1, got True"),
-        ({"lr": 0}, r"reversal\.lr must be a positive number, got 0"),
-        ({"lr": -1.0}, r"reversal\.lr must be a positive number, got -1\.0"),
-        ({"lr": math.nan}, r"reversal\.lr must be a positive number, got nan"),
-        ({"lr": math.inf}, r"reversal\.lr must be a positive number, got inf"),
-        ({"lr": "fast"}, r"reversal\.lr must be a positive number, got 'fast'"),
-        ({"optimizer": "sgd", "momentum": 1.0}, r"reversal\.momentum must lie in \[0, 1\), got 1\.0"),
-        ({"optimizer": "sgd", "momentum": -0.1}, r"reversal\.momentum must lie in \[0, 1\), got -0\.1"),
-        ({"init": "encoder"}, r"reversal\.init must be one of prior, linear, got 'encoder'"),
-        ({"betas": (0.9, 1.0)}, r"reversal\.betas must be two numbers in \[0, 1\), such as .* got \(0\.9, 1\.0\)"),
-        ({"betas": (0.9,)}, r"reversal\.betas must be two numbers"),
-        ({"betas": 0.9}, r"reversal\.betas must be two numbers"),
-        ({"halving": 1}, r"reversal\.halving must be true or false, got 1"),
-        ({"scaled": "yes"}, r"reversal\.scaled must be true or false, got 'yes'"),
-        ({"plateau": 0.0, "schedule": "constant"}, r"reversal\.plateau must lie between 0 and 1, or be null, got 0\.0"),
-        ({"plateau": 0.01}, r"reversal\.plateau belongs to reversal\.schedule=constant"),
-        ({"optimizer": "adam", "momentum": 0.9}, r"reversal\.momentum belongs to optimizer=sgd"),
-    ],
-)
-def test_a_bad_option_is_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        Reversal(**options)
-
-
-def test_whole_floats_pass_for_numbers():
-    settings = Reversal(steps=1e2, restarts=2.0)  # YAML reads 1e2 as a float
-    assert (settings.steps, settings.restarts) == (100, 2)

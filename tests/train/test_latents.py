@@ -1,4 +1,6 @@
-"""The table of latents: how widely they spread over training faces, and how much they show."""
+"""The table of latents: how wide each is, and how visible."""
+
+import json
 
 import pytest
 import safetensors.torch
@@ -7,14 +9,15 @@ from torch import nn
 
 from ganrev.cli import main
 from ganrev.generator.base import Generator
-from ganrev.generator.embedded import latents_path
+from ganrev.generator.embedded import latents_path, load_embedded
 from ganrev.pixels import to_images, to_x
 from ganrev.reversal.losses import MSE
 from ganrev.reversal.settings import Reversal
 from ganrev.train import latents
 from ganrev.train.batches import deblur
-from tests.data.test_corpus import write_folder
+from tests.faces import write_folder
 from tests.tiny import TinyGenerator, smooth_images
+from tests.train.miniature import quick_measuring
 
 FACES = smooth_images(6, 128)
 
@@ -134,3 +137,19 @@ def test_a_mistake_ends_with_one_line(arguments, message, tmp_path, capsys):
     assert message in complaint
     assert len(complaint.splitlines()) == 1
     assert not list(tmp_path.glob("*.latents.safetensors"))
+
+
+def test_the_command_writes_the_published_table_again(undisturbed, place, capsys):
+    weights = undisturbed / "embedded.safetensors"
+    table = latents_path(weights)
+    published, generator = table.read_bytes(), load_embedded(weights)
+    assert generator.latent_deviations.unique().numel() > 500
+    assert generator.latent_step_sizes.unique().numel() > 500
+    sources = ["--faces", str(place / "shard.tar"), "--faces", str(place / "more")]
+    with quick_measuring():
+        main(["latents", str(weights), *sources, "-n", "2", "--nudged", "1"])
+        assert table.read_bytes() != published
+        main(["latents", str(weights), *sources, "-n", "1", "--nudged", "1"])
+    assert table.read_bytes() == published
+    measured_on = json.loads((undisturbed / "embedded.json").read_text())["latents_table"]
+    assert capsys.readouterr().out.splitlines()[-1] == f"{table}: {measured_on}"

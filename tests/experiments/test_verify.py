@@ -1,0 +1,24 @@
+"""The command that scores a run again."""
+
+import pandas as pd
+import pytest
+
+from experiments import composition
+from ganrev.evaluation import runner
+from tests.calling import call
+
+pytestmark = pytest.mark.usefixtures("quick_runs")
+
+
+def test_verify_passes_a_sound_run_and_names_one_whose_scores_were_changed(common, tmp_path):
+    run = runner.run(composition.compose_config([*common, f"out={tmp_path}"]))
+    printed, status = call("verify", run, "--alone", "1")
+    assert status == 0
+    assert "CHANGED" not in printed
+
+    rows = pd.read_csv(run / "rows.csv")
+    rows["ssim"] += 0.01
+    rows.to_csv(run / "rows.csv", index=False)
+    printed, status = call("verify", run, "--alone", "1")
+    assert status == 1
+    assert "CHANGED by more than 1e-3" in printed

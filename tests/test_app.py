@@ -12,10 +12,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def start(tmp_path, *overrides):
-    environment = os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
+    quick = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "tests" / "quick")}
     command = [sys.executable, str(ROOT / "run.py"), *overrides]
     return subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=tmp_path, env=os.environ | quick, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 

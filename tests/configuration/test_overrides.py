@@ -1,7 +1,7 @@
 """Overrides: composed in one place, and what Hydra would read otherwise than it was meant."""
 
+import runpy
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -65,17 +65,26 @@ def test_what_is_read_as_it_was_meant_passes():
         check_overrides(["seed"])
 
 
-def run_py(*arguments, folder):
-    command = [sys.executable, str(ROOT / "run.py"), *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return done.returncode, done.stderr
+@pytest.fixture
+def run_py(tmp_path, monkeypatch, capsys):
+    """Run run.py in an empty folder, in this process; returns its exit status and what it complained of."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / "run.py"), run_name="__main__")
+        return end.value.code, capsys.readouterr().err
+
+    return run
 
 
 @pytest.mark.parametrize(
     "override", ["experiment=table1", "data.root=2024_01_05", "data.root=Fotos (é)", "out=2024_01_05"]
 )
-def test_run_py_says_it_in_one_line(override, tmp_path):
-    status, complaint = run_py("codec=jpeg", "data=folder", override, folder=tmp_path)
+def test_run_py_says_it_in_one_line(override, run_py, tmp_path):
+    status, complaint = run_py("codec=jpeg", "data=folder", override)
     assert status == 2
     assert len(complaint.splitlines()) == 1
     assert complaint.startswith("error: ")

@@ -30,7 +30,7 @@ def test_what_lies_in_the_current_folder_is_imported_by_no_part_of_a_run(tmp_pat
         "data=folder",
         f"data.root={two_pictures}",
     ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests" / "quick")))}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

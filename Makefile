@@ -53,8 +53,8 @@ collect: $(INSTALLED) ## merge shards (data.shard=1/4 ...) into whole runs: make
 test: $(INSTALLED) ## the test-suite
 	$(RUN) -m pytest $(ARGS)
 
-coverage: $(INSTALLED) ## the test-suite, and which lines of ganrev and baselines it runs
-	$(RUN) -m pytest --cov=ganrev --cov=baselines --cov-report=term-missing:skip-covered $(ARGS)
+coverage: $(INSTALLED) ## the test-suite, and which lines of the package it runs in its own process
+	$(RUN) -m pytest --cov=ganrev --cov=baselines --cov=experiments --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: $(INSTALLED) ## ruff, import contracts, types
 	$(RUN) -m ruff check .

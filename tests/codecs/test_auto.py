@@ -139,6 +139,7 @@ def test_bad_options_are_refused(options, match):
         auto_codec(**options)
 
 
+@pytest.mark.usefixtures("quick_runs")
 def test_a_run_keeps_what_was_chosen_for_each_picture(tmp_path, capsys):
     for number, image in enumerate(smooth_images(2, 128)):
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(tmp_path / f"{number}.png")

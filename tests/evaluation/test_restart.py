@@ -38,10 +38,20 @@ def pictures_dir(tmp_path_factory):
     return folder
 
 
+def compose_in(folder, pictures_dir, *overrides):
+    common = [*OVERRIDES, "data=folder", f"data.root={pictures_dir}", f"out={folder / 'runs'}", "batch_size=2"]
+    return compose_config(*common, *overrides)
+
+
 @pytest.fixture
 def compose_run(pictures_dir, tmp_path):
-    common = [*OVERRIDES, "data=folder", f"data.root={pictures_dir}", f"out={tmp_path / 'runs'}", "batch_size=2"]
-    return lambda *overrides: compose_config(*common, *overrides)
+    return lambda *overrides: compose_in(tmp_path, pictures_dir, *overrides)
+
+
+@pytest.fixture(scope="module")
+def whole(pictures_dir, tmp_path_factory, quick_runs):
+    """A run that nothing cut off."""
+    return runner.run(compose_in(tmp_path_factory.mktemp("whole"), pictures_dir))
 
 
 class Counter:
@@ -87,8 +97,7 @@ STAGES = [(GanCodec, "encode_with_report"), (decoding, "_decode_batch"), (stages
 @pytest.mark.usefixtures("quick_runs")
 @pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.parametrize(("owner", "name"), STAGES, ids=lambda value: value if isinstance(value, str) else "")
-def test_only_the_batch_in_hand_is_done_again(owner, name, number, compose_run, tmp_path, monkeypatch):
-    whole = runner.run(compose_run(f"out={tmp_path / 'whole'}"))
+def test_only_the_batch_in_hand_is_done_again(owner, name, number, whole, compose_run, tmp_path, monkeypatch):
     cut_off(owner, name, number, compose_run())
     assert not list((tmp_path / "runs").glob("gancodec-*"))
     counters = {other: Counter(monkeypatch, place, other) for place, other in STAGES}

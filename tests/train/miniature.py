@@ -36,7 +36,7 @@ def configured(place, out):
 def quick_measuring():
     """Reverse in two steps instead of hundreds, and let a formula stand for hundreds of nudges."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (card, latents):
-            patch.setattr(module, "Reversal", lambda: Reversal(steps=2))
+        patch.setattr(card, "Reversal", lambda: Reversal(steps=2))
+        patch.setattr(latents, "_REVERSAL", Reversal(steps=2))
         patch.setattr(latents, "visibility", lambda generator, loss, z: 1 + z.square().mean(dim=0))
         yield patch

@@ -57,7 +57,7 @@ def reversed_faces(monkeypatch):
         return measure(generator, faces, num_nudged)
 
     monkeypatch.setattr(latents, "load_embedded", lambda path, unseen_scale: TinyGenerator(size=128))
-    monkeypatch.setattr(latents, "Reversal", lambda: Reversal(lr=0.1, steps=10))
+    monkeypatch.setattr(latents, "_REVERSAL", Reversal(lr=0.1, steps=10))
     monkeypatch.setattr(latents, "measure", watched)
     return measured
 

@@ -87,8 +87,10 @@ def test_a_fresh_run_in_the_same_folder_forgets_anothers_milestone(undisturbed, 
     assert sorted(path.name for path in out.iterdir()) == ["components.pt", "pca.safetensors"]
 
 
-def test_losses_that_are_not_finite_end_the_run_and_spare_the_checkpoint(place, monkeypatch):
+def test_losses_that_are_not_finite_end_the_run_and_spare_the_checkpoint(undisturbed, place, monkeypatch):
     out = place / "diverged"
+    components = torch.load(undisturbed / "components.pt", weights_only=True)  # of the same faces
+    monkeypatch.setattr(app, "principal_components", lambda *_: components)
     monkeypatch.setattr(app.Training, "advance", lambda training, images: _advance_to_nan(training))
     with pytest.raises(ValueError, match=r"no longer finite at step 2: .*nan.*The checkpoint before is kept"):
         app.train(configured(place, out))

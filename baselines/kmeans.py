@@ -1,18 +1,22 @@
 """K-means colour quantisation, the paper's first baseline: a palette PNG of K colours."""
 
 import io
+from typing import Annotated
 
 import cv2
 import numpy as np
 from PIL import Image
+from pydantic import Field
 from torch import Tensor
 
 from baselines.pillow import decode_pictures
 from ganrev.codecs.base import check_images
-from ganrev.configuration.options import is_whole
+from ganrev.configuration.options import Count, Whole, checked_options
 from ganrev.pixels import to_pillow
 
 _CRITERIA = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 100, 0.1)
+
+NumColours = Annotated[Whole, Field(ge=2, le=256, description="a whole number between 2 and 256")]
 
 
 class KMeans:
@@ -24,16 +28,15 @@ class KMeans:
         seed: of the starts.
 
     Raises:
-        ValueError: k out of range.
+        ValueError: an option out of range.
     """
 
     suffix = ".png"
     image_size = None
 
-    def __init__(self, k: int, attempts: int = 4, seed: int = 0) -> None:
-        if not (is_whole(k) and 2 <= k <= 256):
-            raise ValueError(f"codec.k must be a whole number between 2 and 256, got {k!r}")
-        self.k, self.attempts, self.seed = int(k), attempts, seed
+    @checked_options("codec.")
+    def __init__(self, k: NumColours, attempts: Count = 4, seed: Whole = 0) -> None:
+        self.k, self.attempts, self.seed = k, attempts, seed
 
     def encode(self, images: Tensor) -> list[bytes]:
         """Return N palette PNG files of uint8 [N, 3, H, W]."""

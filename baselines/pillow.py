@@ -1,13 +1,15 @@
 """Codecs that Pillow writes and reads: PNG and JPEG."""
 
 import io
+from typing import Annotated
 
 import torch
 from PIL import Image, UnidentifiedImageError
+from pydantic import Field
 from torch import Tensor
 
 from ganrev.codecs.base import check_blobs, check_images
-from ganrev.configuration.options import is_whole
+from ganrev.configuration.options import Whole, checked_options
 from ganrev.pixels import from_pillow, to_pillow, to_png
 
 
@@ -47,6 +49,9 @@ class PNG:
         return decode_pictures(blobs, "PNG")
 
 
+Quality = Annotated[Whole, Field(ge=1, le=95, description="a whole number between 1 and 95")]
+
+
 class JPEG:
     """Baseline JPEG with optimised Huffman tables; quality 10 and 1 are the paper's.
 
@@ -60,10 +65,9 @@ class JPEG:
     suffix = ".jpg"
     image_size = None
 
-    def __init__(self, quality: int) -> None:
-        if not (is_whole(quality) and 1 <= quality <= 95):
-            raise ValueError(f"codec.quality must be a whole number between 1 and 95, got {quality!r}")
-        self.quality = int(quality)
+    @checked_options("codec.")
+    def __init__(self, quality: Quality) -> None:
+        self.quality = quality
 
     def encode(self, images: Tensor) -> list[bytes]:
         """Return N JPEG files of uint8 [N, 3, H, W]."""

@@ -3,15 +3,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from ganrev.codecs.base import EncodeReport, check_images
 from ganrev.codecs.latent_codec import LatentCodec
 from ganrev.codecs.rate_control import Candidate, RateBudget, RateController
 from ganrev.coding.backends import Range
-from ganrev.configuration.options import is_number, is_whole
+from ganrev.configuration.options import Count, Positive, Several, Whole, checked_options
 from ganrev.generator.base import Generator
 from ganrev.progress import ProgressBar
 from ganrev.reversal.descent import Descent, PictureLoss
@@ -24,6 +26,11 @@ _JUDGES: dict[str, type[nn.Module]] = {"ssim": SSIM, "psnr": MSE}
 _LIMITS = {"ssim": (0.0, 1.0), "psnr": (5.0, 60.0)}
 _BETAS = (0.7, 0.9)  # of Adam
 _SMALLEST = 16  # bytes: header, width, and next to nothing
+
+FileSize = Annotated[Whole, Field(ge=_SMALLEST, description=f"a whole number of at least {_SMALLEST}")]
+LearningRates = Annotated[
+    list[Positive], Several, Field(min_length=1, description="a list of at least one positive learning rate")
+]
 
 
 @dataclass(frozen=True)
@@ -128,38 +135,33 @@ class AutoCodec(LatentCodec):
         ValueError: not one of size and quality, or one that no file can have.
     """
 
+    @checked_options("codec.")
     def __init__(
         self,
         generator: Generator,
         losses: Mapping[str, nn.Module],
-        lrs: Sequence[float],
+        lrs: LearningRates,
         device: Device,
-        target_bytes: int | None = None,
+        target_bytes: FileSize | None = None,
         quality: str | None = None,
-        judge: str = "ssim",
-        restarts: int = 1,
+        judge: Literal["ssim", "psnr"] = "ssim",
+        restarts: Count = 1,
         seed: int = 0,
         budget: Budget = Budget(),
     ) -> None:
         if (target_bytes is None) == (quality is None):
             raise ValueError("give one of target_bytes (codec.target_bytes=250) and quality (codec.quality=ssim:0.72)")
-        if target_bytes is not None and not (is_whole(target_bytes) and target_bytes >= _SMALLEST):
-            raise ValueError(f"target_bytes must be a whole number of at least {_SMALLEST}, got {target_bytes!r}")
-        if judge not in _JUDGES:
-            raise ValueError(f"judge must be one of {', '.join(_JUDGES)}, got {judge!r}")
-        if not (is_whole(restarts) and restarts >= 1):
-            raise ValueError(f"restarts must be a whole number of at least 1, got {restarts!r}")
-        if not (losses and lrs and all(is_number(lr) and lr > 0 for lr in lrs)):
-            raise ValueError(f"give at least one loss and positive learning rates, got {list(losses)} and {lrs!r}")
-        self.target_bytes = None if target_bytes is None else int(target_bytes)
-        self.measure = judge
+        if not losses:
+            raise ValueError("codec.losses must name at least one loss, such as {mse: {_target_: ganrev.reversal.MSE}}")
+        self.target_bytes = target_bytes
+        self.measure: str = judge
         self.target_quality: float | None = None
         if quality is not None:
             self.measure, self.target_quality = parse_quality(quality)
         self.limit = _distortion_limit(self.measure, self.target_quality)
         super().__init__(generator, _JUDGES[self.measure](), Range("fitted"), True, device, seed)
         self.losses = {name: loss.to(device.torch_device) for name, loss in losses.items()}
-        self.lanes = [(name, float(lr), r) for name in losses for lr in lrs for r in range(int(restarts))]
+        self.lanes = [(name, lr, r) for name in losses for lr in lrs for r in range(restarts)]
         self.budget = budget
 
     def encode_with_report(self, images: Tensor) -> EncodeReport:

@@ -9,7 +9,7 @@ from ganrev.codecs.base import CodecIdentity, EncodeReport, check_images
 from ganrev.codecs.latent_codec import LatentCodec
 from ganrev.coding.backends import Entropy
 from ganrev.coding.quantiser import Quantiser, dequantise, quantise
-from ganrev.configuration.options import is_number
+from ganrev.configuration.options import Positive, check_option, checked_options
 from ganrev.generator.base import Generator
 from ganrev.reversal.device import Device
 from ganrev.reversal.reversing import ReversalResult, lane_rng, reverse
@@ -39,6 +39,7 @@ class GanCodec(LatentCodec):
             generator without the digest of its weights.
     """
 
+    @checked_options("")
     def __init__(
         self,
         generator: Generator,
@@ -48,11 +49,10 @@ class GanCodec(LatentCodec):
         reversal: Reversal,
         device: Device,
         seed: int = 0,
-        latent_scale: float | None = None,
+        latent_scale: Positive | None = None,
     ) -> None:
         scale = generator.unseen_scale if latent_scale is None else latent_scale
-        if not (is_number(scale) and scale > 0):
-            raise ValueError(f"latent_scale must be a positive number or null, got {scale!r}")
+        check_option(Positive, "the generator's unseen_scale", scale)
         super().__init__(generator, loss, entropy, quant.scaled, device, seed)
         self.reversal, self.effort, self.lmbda = reversal, quant.effort, quant.lmbda
         self.step_size = quant.stored_step_size(scale, self.search.curvature)

@@ -9,7 +9,7 @@ from ganrev.codecs.symbol_search import SymbolSearch
 from ganrev.coding import container
 from ganrev.coding.backends import Entropy
 from ganrev.coding.latent_coder import LatentCoder
-from ganrev.configuration.options import is_whole
+from ganrev.configuration.options import Whole, checked_options
 from ganrev.generator.base import Generator
 from ganrev.reversal.device import Device
 
@@ -38,13 +38,12 @@ class LatentCodec(DescribedCodec):
     suffix = ".gr"
     has_learned = True
 
+    @checked_options("")
     def __init__(
-        self, generator: Generator, loss: nn.Module, entropy: Entropy, scaled: bool, device: Device, seed: int
+        self, generator: Generator, loss: nn.Module, entropy: Entropy, scaled: bool, device: Device, seed: Whole
     ) -> None:
-        if not is_whole(seed):
-            raise ValueError(f"seed must be a whole number, got {seed!r}")
         container.fingerprint(generator.digest)  # files would not tell which generator made them
-        self.device, self.seed = device, int(seed)
+        self.device, self.seed = device, seed
         self.renderer = Renderer(generator, device)
         self.generator, self.image_size, self.card = self.renderer.generator, generator.image_size, generator.card
         self.loss = loss.to(device.torch_device)

@@ -16,6 +16,7 @@ import zstandard
 
 from ganrev.coding import range_coder
 from ganrev.coding.frame import NotAContainerError
+from ganrev.configuration.options import checked_options
 
 RangeModel = Literal["flat", "adaptive", "prior", "fitted"]
 
@@ -215,9 +216,8 @@ class Range(Entropy):
     takes_floats = False
     CODES: ClassVar[dict[RangeModel, int]] = {"flat": 2, "adaptive": 3, "prior": 4, "fitted": 8}
 
+    @checked_options("entropy.")
     def __init__(self, model: RangeModel = "adaptive") -> None:
-        if model not in self.CODES:
-            raise ValueError(f"entropy.model must be one of {', '.join(self.CODES)}, got {model!r}")
         self.model, self.code = model, self.CODES[model]
 
     def encode(self, symbols: np.ndarray, scales: np.ndarray) -> bytes:

@@ -2,15 +2,20 @@
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from ganrev.configuration.options import is_number, is_whole
+from ganrev.configuration.options import CountOrZero, Positive, checked_options
 
 _COARSER = 1.6  # than high-rate theory has it; chosen on validation faces
 SYMBOL_LIMIT = 32767  # symbols fit int16, even where a lane diverged
+
+StepOrFloats = Annotated[Positive | None, Field(description="a positive number, or null for float32 latents")]
+Step = Annotated[Positive, Field(description="a positive number (quant=none keeps float32 latents)")]
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,8 @@ class Quantiser:
     effort: Effort | None = None
     lmbda = 0.0
 
-    def __init__(self, step: float | None) -> None:
-        if step is not None and not (is_number(step) and step > 0):
-            raise ValueError(f"quant.step must be a positive number, or null for float32 latents, got {step!r}")
+    @checked_options("quant.")
+    def __init__(self, step: StepOrFloats) -> None:
         self.step = step
 
     def stored_step_size(self, latent_scale: float, curvature: float) -> float:
@@ -82,9 +86,8 @@ class ScaledQuantiser(Quantiser):
 
     scaled = True
 
-    def __init__(self, step: float) -> None:
-        if step is None:
-            raise ValueError("quant.step of quant=scaled must be a positive number, got null; see quant=none")
+    @checked_options("quant.")
+    def __init__(self, step: Step) -> None:
         super().__init__(step)
 
     def stored_step_size(self, latent_scale: float, curvature: float) -> float:
@@ -113,18 +116,18 @@ class RateDistortion(ScaledQuantiser):
         ValueError: a number out of range.
     """
 
+    @checked_options("quant.")
     def __init__(
-        self, lmbda: float, step: float | None = None, steps: int = 80, lr: float = 0.05, rounds: int = 30
+        self,
+        lmbda: Positive,
+        step: Positive | None = None,
+        steps: CountOrZero = 80,
+        lr: Positive = 0.05,
+        rounds: CountOrZero = 30,
     ) -> None:
-        for name, value in (("lmbda", lmbda), ("lr", lr)):
-            if not (is_number(value) and value > 0):
-                raise ValueError(f"quant.{name} must be a positive number, got {value!r}")
-        for name, value in (("steps", steps), ("rounds", rounds)):
-            if not (is_whole(value) and value >= 0):
-                raise ValueError(f"quant.{name} must be a whole number of at least 0, got {value!r}")
         super().__init__(1.0 if step is None else step)
         self.follows_lmbda = step is None
-        self.lmbda, self.effort = float(lmbda), Effort(int(steps), float(lr), int(rounds))
+        self.lmbda, self.effort = lmbda, Effort(steps, lr, rounds)
 
     def stored_step_size(self, latent_scale: float, curvature: float) -> float:
         """Return the step size as the file stores it; arguments and errors as of `ScaledQuantiser`."""

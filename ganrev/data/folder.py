@@ -5,7 +5,8 @@ import re
 from itertools import chain, count
 from pathlib import Path
 
-from ganrev.data.pictures import Crop, Entry, Pictures, check_crop, check_limit, load_entries
+from ganrev.configuration.options import Count, checked_options
+from ganrev.data.pictures import Crop, Entry, Pictures, load_entries
 
 _logger = logging.getLogger(__name__)
 
@@ -47,16 +48,15 @@ class Folder:
         ValueError: an argument is out of range.
     """
 
+    @checked_options("data.")
     def __init__(
         self,
         root: str | Path,
         crop: Crop = "center",
-        limit: int | None = None,
+        limit: Count | None = None,
         strict: bool = False,
         allow_seen_in_training: bool = False,
     ) -> None:
-        check_crop(crop)
-        check_limit(limit)
         self.root = Path(root).expanduser()
         self.crop = crop
         self.limit = limit

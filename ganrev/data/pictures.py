@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from ganrev.configuration.options import checked_options
 from ganrev.data.formats import decode_picture
 from ganrev.pixels import from_pillow
 from ganrev.progress import ProgressBar
@@ -24,12 +25,7 @@ _logger = logging.getLogger(__name__)
 Crop = Literal["celeba", "center", "none"]
 SIZE = 128  # side of a picture
 ALIGNED = (178, 218)  # width and height of CelebA's aligned images
-_FACE = (
-    25,
-    57,
-    153,
-    185,
-)  # left, upper, right, lower: img[57:185, 25:153], the crop of the progressive GAN papers
+_FACE = (25, 57, 153, 185)  # left, upper, right, lower: img[57:185, 25:153], the crop of the progressive GAN papers
 NEXT_STEPS = "data=seen needs no pictures at all, data=folder data.root=DIR takes your own"
 
 
@@ -140,21 +136,7 @@ class Entry:
     celeba_identity: int | None = None
 
 
-def check_crop(crop: str) -> None:
-    """Raise ValueError for an unknown crop."""
-    if crop not in get_args(Crop):
-        raise ValueError(f"unknown crop {crop!r}: expected one of {', '.join(get_args(Crop))}")
-
-
-def check_limit(limit: int | None, most: int | None = None) -> None:
-    """Raise ValueError unless `limit` is None or a whole number from 1 to `most`."""
-    if limit is None:
-        return
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1 or (most is not None and limit > most):
-        range_ = "of at least 1" if most is None else f"from 1 to {most}"
-        raise ValueError(f"data.limit must be a whole number {range_}, got {limit!r}")
-
-
+@checked_options("")
 def crop_picture(picture: Image.Image, crop: Crop) -> Image.Image:
     """Cut a picture to 128 x 128.
 
@@ -164,9 +146,8 @@ def crop_picture(picture: Image.Image, crop: Crop) -> Image.Image:
             largest centred square, resized by Lanczos; `none`, the picture is 128 x 128 already.
 
     Raises:
-        ValueError: the picture does not have the size that the crop needs.
+        ValueError: the picture does not have the size that the crop needs, or there is no such crop.
     """
-    check_crop(crop)
     width, height = picture.size
     if crop == "celeba":
         if picture.size != ALIGNED:
@@ -200,7 +181,6 @@ def read_picture(source: Path | bytes, crop: Crop = "center") -> Tensor:
     Raises:
         ValueError: the reason why the file cannot be used, after the path if `source` is one.
     """
-    check_crop(crop)
     if isinstance(source, bytes):
         return from_pillow(crop_picture(decode_picture(source), crop))
     try:

@@ -1,14 +1,19 @@
 """Pictures that the generator drew itself (the paper's Figure 2): an exact latent exists for each."""
 
 import hashlib
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from ganrev.data.pictures import Pictures, check_limit
+from ganrev.configuration.options import Count, Whole, checked_options
+from ganrev.data.pictures import Pictures
 from ganrev.generator.base import Generator
 from ganrev.pixels import to_images
 from ganrev.progress import ProgressBar
+
+Limit = Annotated[Count, Field(description="a whole number of at least 1 (a generator never runs out of pictures)")]
 
 
 def seen_latent(generator: Generator, seed: int, index: int) -> Tensor:
@@ -36,17 +41,15 @@ class Seen:
         ValueError: `limit` is out of range.
     """
 
+    @checked_options("data.")
     def __init__(
         self,
         generator: Generator,
-        limit: int = 10,
-        seed: int = 0,
+        limit: Limit = 10,
+        seed: Whole = 0,
         strict: bool = False,
         allow_seen_in_training: bool = False,
     ) -> None:
-        check_limit(limit)
-        if limit is None:
-            raise ValueError("data.limit must be a number for data=seen: a generator never runs out of pictures")
         self.generator = generator
         self.limit = limit
         self.seed = seed

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ganrev.codecs.base import DescribedCodec, EncodeReport
-from ganrev.configuration.options import is_whole
+from ganrev.configuration.options import Count, checked_options
 from ganrev.data.pictures import Pictures
 from ganrev.evaluation import metrics
 from ganrev.evaluation.child import child_environment, python_module
@@ -50,11 +50,10 @@ class Encoded:
     traces: dict[str, np.ndarray]
 
 
-def check_batch_size(batch_size: object) -> int:
+@checked_options("")
+def check_batch_size(batch_size: Count) -> int:
     """Return the option as an int; ValueError unless it is a whole number of at least 1."""
-    if not (is_whole(batch_size) and batch_size >= 1):
-        raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
-    return int(batch_size)
+    return batch_size
 
 
 def encode_all(codec: DescribedCodec, pictures: Pictures, run: RunFolder, batch_size: int) -> Encoded:

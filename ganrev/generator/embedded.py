@@ -15,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganrev.configuration.options import Positive, checked_options
 from ganrev.contamination.card import read_card
 from ganrev.files import write_whole
 from ganrev.generator.base import Generator
-from ganrev.generator.weights import check_unseen_scale, existing_file, file_digest, load_state, load_tensors
+from ganrev.generator.weights import existing_file, file_digest, load_state, load_tensors
 from ganrev.paths import weights_dir
 
 LATENT_DIM = 512
@@ -144,7 +145,8 @@ def save(network: EmbeddedNetwork, path: str | Path) -> Path:
     return path
 
 
-def load_embedded(path: str | Path | None = None, unseen_scale: float | None = None) -> EmbeddedNetwork:
+@checked_options("generator.")
+def load_embedded(path: str | Path | None = None, unseen_scale: Positive | None = None) -> EmbeddedNetwork:
     """Load trained weights, stored as float16, into a frozen float32 network.
 
     Args:
@@ -159,7 +161,7 @@ def load_embedded(path: str | Path | None = None, unseen_scale: float | None = N
     file = existing_file(weights_dir() / "embedded.safetensors" if path is None else path)
     card = file.with_suffix(".json")
     if unseen_scale is not None:
-        scale = check_unseen_scale(unseen_scale)
+        scale = unseen_scale
     elif path is not None and not card.exists():
         scale = 1.0
     else:

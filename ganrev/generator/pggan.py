@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganrev.configuration.options import Positive, checked_options
 from ganrev.generator.base import Generator
 from ganrev.generator.weights import (
-    check_unseen_scale,
     existing_file,
     file_digest,
     load_checkpoint,
@@ -93,7 +93,8 @@ def fold_he_constants(network: PGANNetwork) -> None:
             layer.get_parameter("bias").mul_(he_constant)
 
 
-def load_pggan(path: str | Path | None, url: str, unseen_scale: float = 5.0) -> PGANNetwork:
+@checked_options("generator.")
+def load_pggan(path: str | Path | None, url: str, unseen_scale: Positive = 5.0) -> PGANNetwork:
     """Load the checkpoint, frozen; its averaged generator is the one that draws.
 
     Args:
@@ -105,7 +106,6 @@ def load_pggan(path: str | Path | None, url: str, unseen_scale: float = 5.0) -> 
     Raises:
         ValueError: the download fails, or the file is damaged, of another layout or not safe to load.
     """
-    scale = check_unseen_scale(unseen_scale)
     file = existing_file(path) if path is not None else _fetch(url)
     digest = file_digest(file)
     if file.name == _file_name(url) and not digest.startswith(_hash_prefix(url)):
@@ -119,7 +119,7 @@ def load_pggan(path: str | Path | None, url: str, unseen_scale: float = 5.0) -> 
         network = PGANNetwork(shape_of(tensors, "formatLayer.weight", 2, file)[1], depths)
     load_state(network, _our_names(tensors, len(depths)), file)
     fold_he_constants(network)
-    network.unseen_scale, network.digest = scale, digest
+    network.unseen_scale, network.digest = unseen_scale, digest
     network.freeze()
     return network
 

@@ -4,7 +4,6 @@ No pickle is ever executed, and whatever is wrong with a file ends in one ValueE
 """
 
 import hashlib
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -155,17 +154,6 @@ def load_state(network: nn.Module, tensors: Mapping[str, Any], source: str | Pat
         for name, slot in expected.items()
     }
     network.load_state_dict(cast, assign=True)
-
-
-def check_unseen_scale(value: float, origin: str = "generator.unseen_scale") -> float:
-    """Return the factor on z as a float.
-
-    Raises:
-        ValueError: not a positive number.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ValueError(f"{origin} must be a positive number, got {value!r}")
-    return float(value)
 
 
 def _is_plain(value: object) -> TypeGuard[Tensor]:

@@ -1,19 +1,21 @@
 """Where tensors live and how precisely reversal computes."""
 
 import logging
-import re
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import torch
+from pydantic import Field
 
-from ganrev.configuration.options import is_whole
+from ganrev.configuration.options import Count, checked_options
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+DeviceName = Annotated[str, Field(pattern=r"^(auto|(cpu|cuda)(:[0-9]+)?)$", description="auto, cpu or cuda")]
 
 
 class Device:
@@ -29,25 +31,20 @@ class Device:
         ValueError: an unknown name or dtype, or CUDA where there is none.
     """
 
+    @checked_options("device.")
     def __init__(
         self,
-        name: str = "auto",
+        name: DeviceName = "auto",
         dtype: Literal["auto", "float32", "bfloat16"] = "auto",
-        lanes: int | None = None,
+        lanes: Count | None = None,
     ) -> None:
         if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "cpu"
-        if not re.fullmatch(r"(cpu|cuda)(:\d+)?", str(name)):
-            raise ValueError(f"device.name must be auto, cpu or cuda, got {name!r}")
         if name.startswith("cuda") and not torch.cuda.is_available():
             raise ValueError("device=cuda, but torch sees no CUDA device; use device=cpu or device=auto")
-        if dtype != "auto" and dtype not in _DTYPES:
-            raise ValueError(f"device.dtype must be auto, float32 or bfloat16, got {dtype!r}")
-        if lanes is not None and not (is_whole(lanes) and lanes >= 1):
-            raise ValueError(f"device.lanes must be a whole number of at least 1, or null, got {lanes!r}")
         self.torch_device = torch.device(name)
         self.dtype = _DTYPES[self._best_dtype() if dtype == "auto" else dtype]
-        self.lanes = int(lanes) if lanes else (256 if self.torch_device.type == "cuda" else 8)
+        self.lanes = lanes or (256 if self.torch_device.type == "cuda" else 8)
 
     def _best_dtype(self) -> str:
         if self.torch_device.type == "cuda":

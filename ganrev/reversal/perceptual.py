@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ganrev.compat import import_torchvision
+from ganrev.configuration.options import checked_options
 
 INSTALL = "pip install 'ganrev[perceptual]'"
 
@@ -30,10 +31,9 @@ class STLPIPS(nn.Module):
 
     curvature = 0.25  # see ganrev.reversal.losses
 
+    @checked_options("loss.")
     def __init__(self, net: Literal["alex", "vgg"] = "alex") -> None:
         super().__init__()
-        if net not in ("alex", "vgg"):
-            raise ValueError(f"loss.net must be alex or vgg, got {net!r}")
         if not is_available():
             raise ValueError(f"ST-LPIPS needs its extra: {INSTALL}")
         import_torchvision()

@@ -1,17 +1,19 @@
 """How to descend: the options of a reversal."""
 
 import math
-from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from ganrev.configuration.options import is_number, is_whole
+from ganrev.configuration.options import BelowOne, Count, Positive, Several, Share, checked_options
 from ganrev.generator.base import Generator
 from ganrev.reversal.halving import Rung
 
 _HALVING = ((0.1, 0.5), (0.3, 0.0))  # after this share of the steps, this share of a picture's restarts goes on
+
+Betas = Annotated[tuple[BelowOne, BelowOne], Several, Field(description="two numbers in [0, 1), such as [0.9, 0.999]")]
 
 
 class Reversal:
@@ -42,48 +44,29 @@ class Reversal:
         ValueError: an option outside its range.
     """
 
+    @checked_options("reversal.")
     def __init__(
         self,
         optimizer: Literal["sgd", "adam"] = "adam",
-        lr: float = 0.2,
-        steps: int = 100,
-        momentum: float = 0.0,
-        betas: Sequence[float] = (0.7, 0.9),
+        lr: Positive = 0.2,
+        steps: Count = 100,
+        momentum: BelowOne = 0.0,
+        betas: Betas = (0.7, 0.9),
         scaled: bool = False,
         schedule: Literal["constant", "cosine"] = "cosine",
         init: Literal["prior", "linear"] = "prior",
-        restarts: int = 1,
+        restarts: Count = 1,
         halving: bool = True,
-        plateau: float | None = None,
+        plateau: Share | None = None,
         clip: Literal["none", "hard", "stochastic"] = "none",
     ) -> None:
-        _one_of("optimizer", optimizer, ("sgd", "adam"))
-        _one_of("schedule", schedule, ("constant", "cosine"))
-        _one_of("clip", clip, ("none", "hard", "stochastic"))
-        _one_of("init", init, ("prior", "linear"))
-        for name, switch in (("halving", halving), ("scaled", scaled)):
-            if not isinstance(switch, bool):
-                raise ValueError(f"reversal.{name} must be true or false, got {switch!r}")
-        if plateau is not None and not (is_number(plateau) and 0 < plateau < 1):
-            raise ValueError(f"reversal.plateau must lie between 0 and 1, or be null, got {plateau!r}")
         if plateau is not None and schedule != "constant":
             raise ValueError("reversal.plateau belongs to reversal.schedule=constant; a cosine ends by itself")
-        for name, value in (("steps", steps), ("restarts", restarts)):
-            if not (is_whole(value) and value >= 1):
-                raise ValueError(f"reversal.{name} must be a whole number of at least 1, got {value!r}")
-        if not (is_number(lr) and lr > 0):
-            raise ValueError(f"reversal.lr must be a positive number, got {lr!r}")
-        if not (is_number(momentum) and 0 <= momentum < 1):
-            raise ValueError(f"reversal.momentum must lie in [0, 1), got {momentum!r}")
         if momentum and optimizer == "adam":
             raise ValueError("reversal.momentum belongs to optimizer=sgd; adam has its own, leave it at 0")
-        if not (
-            isinstance(betas, Sequence) and len(betas) == 2 and all(is_number(beta) and 0 <= beta < 1 for beta in betas)
-        ):
-            raise ValueError(f"reversal.betas must be two numbers in [0, 1), such as [0.9, 0.999], got {betas!r}")
-        self.optimizer, self.lr, self.momentum, self.betas = optimizer, lr, momentum, (betas[0], betas[1])
-        self.scaled, self.steps, self.schedule = scaled, int(steps), schedule
-        self.init, self.restarts, self.clip = init, int(restarts), clip
+        self.optimizer, self.lr, self.momentum, self.betas = optimizer, lr, momentum, betas
+        self.scaled, self.steps, self.schedule = scaled, steps, schedule
+        self.init, self.restarts, self.clip = init, restarts, clip
         self.halving, self.plateau = halving, plateau
 
     def make_optimizer(self, z: Tensor) -> torch.optim.Optimizer:
@@ -110,11 +93,3 @@ class Reversal:
         return tuple(
             Rung(round(share * self.steps) + 1, max(1, math.ceil(part * self.restarts))) for share, part in shares
         )
-
-
-def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"reversal.{name} must be one of {', '.join(choices)}, got {value!r}")
-
-
-# ---- the descent itself

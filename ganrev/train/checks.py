@@ -7,16 +7,18 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from ganrev.configuration.options import is_number, is_whole
+from ganrev.configuration.options import BelowOne, Count, CountOrZero, NotNegative, Positive, check_option
 from ganrev.generator.embedded import load_embedded
 from ganrev.reversal.device import Device
 from ganrev.train.card import card_of_start, people_of
 
 _COUNTS = ["steps", "batch_size", "prior_batch", "perceptual_batch", "score_every"]
 _COUNTS += ["card_faces", "table_faces", "nudged_faces"]
+_WHOLE = ((Count, _COUNTS), (CountOrZero, ["seed", "refine_steps"]))
 _POSITIVE = ["lr", "lr_refining", "lr_sharpening", "lr_linear", "lr_discriminator", "refine_lr", "spread"]
-_NOT_NEGATIVE = ["deblur_least", "deblur", "latent_noise", "ema", "mse_weight", "ssim_weight", "turn_mse_weight"]
+_NOT_NEGATIVE = ["deblur_least", "deblur", "latent_noise", "mse_weight", "ssim_weight", "turn_mse_weight"]
 _NOT_NEGATIVE += ["perceptual_weight", "adversary_weight", "samples_weight", "refine_from", "adversary_from"]
+_REAL = ((Positive, _POSITIVE), (NotNegative, _NOT_NEGATIVE), (BelowOne, ["ema"]))
 # What a run may be gone on with otherwise than it began: nothing of it reaches the weights.
 _FREE = ("faces", "valid", "manifest", "out", "device", "score_every", "card_faces", "table_faces", "nudged_faces")
 
@@ -32,20 +34,12 @@ def check(cfg: DictConfig) -> None:
         )
     if not isinstance(cfg.valid, str):
         raise ValueError(f"train.valid must be one folder or tar shard, got {cfg.valid}")
-    for key in _COUNTS:
-        if not (is_whole(cfg[key]) and cfg[key] >= 1):
-            raise ValueError(f"train.{key} must be a whole number of at least 1, got {cfg[key]!r}")
-        cfg[key] = int(cfg[key])
-    for key in ("seed", "refine_steps"):
-        if not (is_whole(cfg[key]) and cfg[key] >= 0):
-            raise ValueError(f"train.{key} must be a whole number of at least 0, got {cfg[key]!r}")
-        cfg[key] = int(cfg[key])
-    for keys, least in ((_POSITIVE, "above 0"), (_NOT_NEGATIVE, "of at least 0")):
+    for kind, keys in _WHOLE:
         for key in keys:
-            if not (is_number(cfg[key]) and (cfg[key] > 0 or (cfg[key] == 0 and keys is _NOT_NEGATIVE))):
-                raise ValueError(f"train.{key} must be a number {least}, got {cfg[key]!r}")
-    if cfg.ema >= 1:
-        raise ValueError(f"train.ema must be below 1, got {cfg.ema}")
+            cfg[key] = check_option(kind, f"train.{key}", cfg[key])
+    for kind, keys in _REAL:
+        for key in keys:
+            check_option(kind, f"train.{key}", cfg[key])
     if not 0 <= cfg.refine_from <= cfg.adversary_from <= 1:
         raise ValueError(
             "train.refine_from and train.adversary_from must be shares of the steps, the first not above the second, "

@@ -125,13 +125,13 @@ def test_another_quality_is_refused(text):
     [
         ({}, "give one of target_bytes"),
         ({"target_bytes": 100, "quality": "psnr:25"}, "give one of target_bytes"),
-        ({"target_bytes": 10}, "target_bytes must be a whole number of at least 16, got 10"),
+        ({"target_bytes": 10}, "codec.target_bytes must be a whole number of at least 16, or null, got 10"),
         ({"target_bytes": "many"}, "target_bytes must be a whole number"),
         ({"target_bytes": 100, "judge": "eye"}, "judge must be one of ssim, psnr, got 'eye'"),
         ({"target_bytes": 100, "restarts": 0}, "restarts must be a whole number of at least 1"),
-        ({"target_bytes": 100, "lrs": []}, "at least one loss and positive learning rates"),
-        ({"target_bytes": 100, "lrs": [-1]}, "at least one loss and positive learning rates"),
-        ({"target_bytes": 100, "losses": {}}, "at least one loss and positive learning rates"),
+        ({"target_bytes": 100, "lrs": []}, "codec.lrs must be a list of at least one positive learning rate"),
+        ({"target_bytes": 100, "lrs": [-1]}, "codec.lrs must be a list of at least one positive learning rate"),
+        ({"target_bytes": 100, "losses": {}}, "codec.losses must name at least one loss"),
     ],
 )
 def test_bad_options_are_refused(options, match):

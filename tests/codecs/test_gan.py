@@ -82,7 +82,7 @@ def test_seen_pictures_are_ternary_and_unseen_ones_have_more_levels():
 
 @pytest.mark.parametrize("latent_scale", [0, -1, float("nan"), float("inf"), "big"])
 def test_a_latent_scale_must_be_a_positive_number(latent_scale):
-    with pytest.raises(ValueError, match="latent_scale must be a positive number or null, got"):
+    with pytest.raises(ValueError, match="latent_scale must be a positive number, or null, got"):
         tiny_codec(latent_scale=latent_scale)
 
 

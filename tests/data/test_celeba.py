@@ -180,9 +180,9 @@ def test_bad_celeba_root_says_what_to_do(tmp_path, official):
 
 
 def test_celeba_arguments_are_checked(tmp_path):
-    with pytest.raises(ValueError, match=r"unknown data\.split 'tset'"):
+    with pytest.raises(ValueError, match=r"data\.split must be one of train, valid, test, all, got 'tset'"):
         Celeba(tmp_path, "tset")
-    with pytest.raises(ValueError, match="of at least 1, got 0"):
+    with pytest.raises(ValueError, match="of at least 1, or null, got 0"):
         Celeba(tmp_path, limit=0)
 
 

@@ -54,7 +54,7 @@ def test_dcgan_refuses_other_layouts_and_options(tmp_path: Path) -> None:
     refused(good | {"main.12.weight": torch.zeros(2, 1, 4, 4)}, r"main\.12\.weight \(2x1x4x4, not 2x3x4x4\)")
     refused(good | {"main.0.bias": torch.zeros(16)}, r"1 not expected: main\.0\.bias")
     refused(good | {"main.3.weight": good["main.3.weight"] * math.nan}, "not finite")
-    refused(good, "prior must be normal or uniform, got 'cauchy'", prior="cauchy")
+    refused(good, "generator.prior must be one of uniform, normal, got 'cauchy'", prior="cauchy")
     for scale in (0, -1.0, math.nan, math.inf, "5", True):
         refused(good, "unseen_scale must be a positive number", unseen_scale=scale)
 

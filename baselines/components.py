@@ -174,7 +174,7 @@ def _fit_halves(
     return (basis @ rotation).mT, deviations
 
 
-def load_basis(faces: Sequence[str | Path], num_components: int, seed: int = 0) -> Basis:
+def load_basis(faces: Sequence[str | Path] | None, num_components: int, seed: int = 0) -> Basis:
     """Fit a basis to faces, or read it from the cache where that has been done; raises what `load` does.
 
     Beside the basis lie its card and hashes of the faces, so that none of them is taken as a test picture

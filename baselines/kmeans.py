@@ -47,8 +47,9 @@ class KMeans:
         pixels = np.asarray(to_pillow(image)).reshape(-1, 3)
         colours_wanted = min(self.k, len(np.unique(pixels, axis=0)))
         cv2.setRNGSeed(self.seed)  # the same picture gives the same file, whatever came before it
+        room = np.empty((len(pixels), 1), np.int32)  # for the labels: OpenCV starts from centres of its own
         _, labels, centres = cv2.kmeans(
-            pixels.astype(np.float32), colours_wanted, None, _CRITERIA, self.attempts, cv2.KMEANS_PP_CENTERS
+            pixels.astype(np.float32), colours_wanted, room, _CRITERIA, self.attempts, cv2.KMEANS_PP_CENTERS
         )
         height, width = image.shape[-2:]
         picture = Image.fromarray(labels.reshape(height, width).astype(np.uint8), mode="P")

@@ -6,6 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from ganrev.configuration.configs import load_config, to_dict
 from ganrev.configuration.overrides import compose_config, known_tables, table_path
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import run, unused_overrides
@@ -48,8 +49,8 @@ def load_experiment(name: str, *required: str) -> dict[str, Any]:
     path = table_path(name)
     if not path.is_file():
         raise ValueError(f"there is no table {path}; {known_tables()}")
-    content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    missing = [key for key in required if not isinstance(content, dict) or key not in content]
+    content = to_dict(load_config(path), resolve=True)
+    missing = [key for key in required if key not in content]
     if missing:
         raise ValueError(f"{path} has no {' and no '.join(missing)}; it belongs to another command, or is incomplete")
     return content | {"name": path.stem}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from experiments.figures import Reversal
 
 WIDTH = 7.2  # inches, two columns of a page
-STYLE = {
+STYLE: dict = {
     "font.size": 7.5,
     "axes.titlesize": 7.5,
     "axes.labelsize": 7.5,
@@ -120,7 +120,7 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write `<name>.png` and `<name>.pdf`; returns their paths. The same figure gives the same files."""
     paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
     with mpl.rc_context(STYLE):
-        tight = {"dpi": 300, "bbox_inches": "tight", "pad_inches": 0.03}
+        tight: dict = {"dpi": 300, "bbox_inches": "tight", "pad_inches": 0.03}
         figure.savefig(paths[0], **tight)
         figure.savefig(paths[1], **tight, metadata={"CreationDate": None})
     return paths

@@ -60,7 +60,8 @@ def compare(weights: Sequence[Path], real: Sequence[str], num_pictures: int, see
     order = torch.randperm(len(faces), generator=torch.Generator().manual_seed(seed))
     chosen, others = faces[order[:num_pictures]], faces[order[num_pictures : 2 * num_pictures]]
     sets = {"other real faces": others}
-    for path in weights or [None]:
+    files: Sequence[Path | None] = weights or [None]
+    for path in files:
         name = "shipped" if path is None else path.stem
         sets[name] = draw(load_embedded(path, unseen_scale=1.0), num_pictures, seed)
     print(measure(sets, chosen, seed).to_string(index=False, float_format="%.3g"))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganrev.codecs.base import Codec
 from ganrev.configuration.overrides import compose_config, to_overrides
-from ganrev.data.pictures import ALIGNED, SIZE, crop_picture
+from ganrev.data.pictures import ALIGNED, SIZE, Crop, crop_picture
 from ganrev.errors import root_cause
 from ganrev.pixels import from_pillow, resize, to_pillow
 
@@ -101,7 +101,7 @@ def fit(picture: Image.Image, size: int) -> tuple[Tensor, list[str]]:
     width, height = picture.size
     if (width, height) == (size, size):
         return from_pillow(picture), []
-    crop = "celeba" if (width, height) == ALIGNED else "center"
+    crop: Crop = "celeba" if (width, height) == ALIGNED else "center"
     image = from_pillow(crop_picture(picture, crop))
     side = SIZE if crop == "celeba" else min(width, height)
     done = []

@@ -29,8 +29,11 @@ class ProgressBar(tqdm):
             options |= {"delay": _SECONDS_BETWEEN_LINES, "ncols": 0, "leave": False}
         super().__init__(*args, **options)
 
-    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
-        """Draw the bar, or, in a log, print it as a line if the last one is old enough; tqdm calls this."""
+    def display(self, msg: str | None = None, pos: int | None = None) -> Any:
+        """Draw the bar, or, in a log, print it as a line if the last one is old enough.
+
+        tqdm calls this, and wants to know whether a bar was drawn; its type stubs say that nothing is returned.
+        """
         if not self._in_log:
             return super().display(msg, pos)
         now = time.monotonic()

@@ -19,7 +19,7 @@ def draw_bench(frame: pd.DataFrame, curves: pd.DataFrame, operators: pd.DataFram
     """Draw what grows with the lanes, SSIM over seconds, and the dearest operators."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
-        top, bottom = figure.subfigures(2, 1)
+        top, bottom = figure.subfigures(2, 1, squeeze=False)[:, 0]
         panels = (
             ("milliseconds_per_lane_step", "ms per lane-step"),
             ("decode", "decode, ms per image"),
@@ -39,8 +39,15 @@ def _draw_growth(ax: Axes, rows: pd.DataFrame, label: str) -> None:
     ax.errorbar(ours["lanes"], ours["median"], reach, fmt="o-", ms=2.5, lw=1, capsize=1.5, color=_COLOURS["ganrev"])
     for _, row in rows[rows["variant"] == "plain"].iterrows():
         ax.axhline(row["median"], linestyle="--", linewidth=0.8, color=_COLOURS["plain"])
-        where = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right"}
-        ax.annotate("plain loop, 1 at a time", (1, row["median"]), (0, 2), color=_COLOURS["plain"], **where)
+        ax.annotate(
+            "plain loop, 1 at a time",
+            (1, row["median"]),
+            (0, 2),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            ha="right",
+            color=_COLOURS["plain"],
+        )
     ax.set_xscale("log", base=2)
     ax.set_xticks(ours["lanes"].tolist())
     ax.xaxis.set_major_formatter(ScalarFormatter())

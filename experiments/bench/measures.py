@@ -3,7 +3,8 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ from ganrev.generator.base import Generator
 from ganrev.pixels import to_x
 from ganrev.progress import ProgressBar
 from ganrev.reversal.reversing import lane_rng, reverse
+
+Values = Sequence[float] | np.ndarray  # of one dimension, a value for each round
 
 GEMM_SECONDS = 0.3  # at least, for each size of matrix
 WARM_UP = 3  # steps that are not timed: they allocate, and perhaps compile
@@ -93,7 +96,7 @@ def lane_steps_per_second(clocks: Sequence[Clock]) -> float:
     return lane_steps / sum(max(clock.seconds.values()) - min(clock.seconds.values()) for clock in clocks)
 
 
-def interleave(measures: dict, repetitions: int, label: str) -> dict:
+def interleave(measures: Mapping[Any, Callable[[], Any]], repetitions: int, label: str) -> dict[Any, list[Any]]:
     """Call every measure in turn, again and again, so that what slows the machine slows all alike.
 
     Args:
@@ -104,7 +107,7 @@ def interleave(measures: dict, repetitions: int, label: str) -> dict:
     Returns:
         By name, what each round brought.
     """
-    results = {name: [] for name in measures}
+    results: dict[Any, list[Any]] = {name: [] for name in measures}
     with ProgressBar(total=repetitions * len(measures), desc=label, leave=False) as bar:
         for _ in range(repetitions):
             for name, measure in measures.items():
@@ -113,7 +116,7 @@ def interleave(measures: dict, repetitions: int, label: str) -> dict:
     return results
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
+def spread(values: Values) -> dict[str, float]:
     """Return median, lowest, highest and number of repetitions."""
     return {
         "median": float(np.median(values)),
@@ -123,7 +126,7 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     }
 
 
-def ratios(over: Sequence[float], under: Sequence[float]) -> list[float]:
+def ratios(over: Values, under: Values) -> list[float]:
     """Return the ratio within each round; a slow round slows both, and the median of ratios is the fair one."""
     return [a / b for a, b in zip(over, under, strict=True)]
 

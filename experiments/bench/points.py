@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ COLUMNS = ("point", "measure", "variant", "lanes", "unit", "median", "lowest", "
 FIT_LANES = 8  # so many fit a CPU's cache; what a lane costs in the largest batch is compared with them
 GEMM_SIZES = {"cpu": (1024, 2048, 4096), "cuda": (4096, 8192)}  # sides of matrices, the best counts
 
-Cases = Mapping[tuple[str, int | None], Sequence[float]]
+Case = TypeVar("Case", bound=tuple[str, int | None])  # variant and number of lanes
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ FULL = Plan(8, 300, 150, 7, 2, (1, 2, 4, 8, 16, 32, 64, 128, 256), (1, 8, 64, 25
 QUICK = Plan(2, 20, 20, 2, 1, (1, 8, 16), (8,), 4, ("reversal.steps=10",))
 
 
-def rows_of(point: str, measure: str, unit: str, cases: Cases) -> list[dict]:
+def rows_of(point: str, measure: str, unit: str, cases: Mapping[Case, measures.Values]) -> list[dict]:
     """Return one row of `COLUMNS` for the values of each variant and number of lanes."""
     shared = {"point": point, "measure": measure, "unit": unit}
     return [
@@ -87,7 +88,7 @@ def speed(codec: GanCodec, networks: Mapping[str, Generator], images: Tensor, pl
     sizes = GEMM_SIZES[device.type]
     dtypes = {codec.device.precision: codec.device.dtype, "float32": torch.float32}
     gemms = {(key, None): partial(measures.gemm_rate, device, dtype, sizes) for key, dtype in dtypes.items()}
-    found = measures.interleave(todo | gemms, plan.rounds, "measuring speed")
+    found = measures.interleave({**todo, **gemms}, plan.rounds, "measuring speed")
     rates = {case: [measures.lane_steps_per_second(clocks) for clocks in found[case]] for case in todo}
     ours = rates["ganrev", lanes]
     times = {(f"ganrev / {name}", lanes): measures.ratios(ours, rates[name, 1]) for name in networks}
@@ -101,7 +102,10 @@ def speed(codec: GanCodec, networks: Mapping[str, Generator], images: Tensor, pl
 
 
 def _shares(
-    rates: Cases, flops: Mapping[tuple[str, int], float], gemms: Mapping[str, list[float]], precision: str
+    rates: Mapping[Case, Sequence[float]],
+    flops: Mapping[Case, float],
+    gemms: Mapping[str, list[float]],
+    precision: str,
 ) -> list[dict]:
     """Return the rows of (c): GEMM rates, arithmetic, and its rate as a share of a GEMM's of the same dtype."""
     shares = {}
@@ -148,7 +152,8 @@ def memory(plan: Plan, overrides: Sequence[str]) -> list[dict]:
         RuntimeError: such a process failed.
     """
     cases = [("plain", 1), ("plain, frozen", 1), *(("ganrev", lanes) for lanes in plan.memory_lanes)]
-    found = {case: _memory_of(*case, overrides) for case in ProgressBar(cases, desc="measuring memory", leave=False)}
+    bar = ProgressBar(cases, desc="measuring memory", leave=False)
+    found = {(variant, lanes): _memory_of(variant, lanes, overrides) for variant, lanes in bar}
     work = {case: [one["peak"] - one["baseline"]] for case, one in found.items()}
     times = {("ganrev / plain", n): measures.ratios(work["ganrev", n], work["plain", 1]) for n in plan.memory_lanes}
     return [

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from experiments.bench.measures import Clock, crossing, descend, descend_plainly, ratios
+from experiments.bench.measures import Clock, Values, crossing, descend, descend_plainly, ratios
 from ganrev.codecs.gan import GanCodec
 from ganrev.evaluation.metrics import distortion
 from ganrev.generator.base import Generator
@@ -45,13 +45,13 @@ class Descent:
         step = self.step_to(ssim)
         if step == math.inf:
             return [math.inf] * len(self.rounds)
-        return self.rounds[:, self.grid.index(step)].tolist()
+        return self.rounds[:, self.grid.index(int(step))].tolist()
 
-    def seconds_of_each_to(self, ssim: Sequence[float]) -> list[float]:
+    def seconds_of_each_to(self, ssim: Values) -> list[float]:
         """Return the seconds until each picture reaches an SSIM of its own."""
         steps = [crossing(self.grid, *pair) for pair in zip(self.ssim, ssim, strict=True)]
         return [
-            math.inf if step == math.inf else float(seconds[self.grid.index(step)])
+            math.inf if step == math.inf else float(seconds[self.grid.index(int(step))])
             for seconds, step in zip(self.seconds, steps, strict=True)
         ]
 

@@ -37,6 +37,7 @@ class LatentCodec(DescribedCodec):
 
     suffix = ".gr"
     has_learned = True
+    image_size: int
 
     @checked_options("")
     def __init__(

@@ -113,7 +113,7 @@ def _extras(hint: object) -> tuple[object, ...]:
     return tuple(getattr(hint, "__metadata__", ()))
 
 
-def _strict(hint: object) -> object:
+def _strict(hint: object) -> Any:
     if get_origin(hint) in (Union, UnionType):
         return functools.reduce(operator.or_, map(_strict, get_args(hint)))
     return StrictBool if hint is bool else hint

@@ -11,8 +11,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from ganrev.configuration.configs import load_config
 from ganrev.paths import config_dir
 
 # Options that are text, a path mostly, by the last part of their names.
@@ -113,7 +114,7 @@ def refuse_tables(overrides: Sequence[str]) -> None:
         path = table_path(table)
         if not path.is_file():
             raise ValueError(f"there is no table {table!r}; {known_tables()}")
-        content = OmegaConf.load(path)
+        content = load_config(path)
         command = next((command for key, command in _COMMANDS.items() if key in content), "table")
         target = _MAKE.get(table, f'make {command} ARGS="{table}"')
         own = f"ganrev {command}" if table == command else f"ganrev {command} {table}"

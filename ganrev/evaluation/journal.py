@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,8 @@ class Journal:
         """Keep the result of a batch: what JSON can hold, numbers to the last bit, and arrays by name."""
         self._folder.mkdir(parents=True, exist_ok=True)
         file = io.BytesIO()
-        np.savez(file, result=np.array(json.dumps(result)), **(arrays or {}))
+        content: dict[str, Any] = {"result": np.array(json.dumps(result)), **(arrays or {})}
+        np.savez(file, **content)
         write_whole(self._path(names), file.getvalue())
 
     def _path(self, names: list[str]) -> Path:

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 from hydra.utils import get_object, instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from ganrev.codecs.gan import GanCodec
+from ganrev.configuration.configs import to_dict
 from ganrev.configuration.overrides import compose_config
 from ganrev.evaluation import metrics
 from ganrev.evaluation.run_folder import RunFolder
@@ -67,7 +68,7 @@ def _check(run: RunFolder, config: DictConfig, overrides: Sequence[str]) -> None
 
 def _identity(config: DictConfig) -> str:
     """Hash what the new files depend on beside the run itself."""
-    codec = canonical_config(OmegaConf.to_container(config.codec, resolve=True))
+    codec = canonical_config(to_dict(config.codec, resolve=True))
     identity = [codec["quant"], codec["entropy"], codec["latent_scale"], codec["loss"], ALGORITHM_VERSION]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
 

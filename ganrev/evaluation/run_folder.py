@@ -26,6 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from torch import Tensor
 
+from ganrev.configuration.configs import load_config
 from ganrev.evaluation.journal import Journal
 from ganrev.evaluation.record import TEXT_COLUMNS
 from ganrev.evaluation.run_identity import modern_config
@@ -75,7 +76,7 @@ class RunFolder:
     @property
     def config(self) -> DictConfig:
         """The resolved config, whose `_target_`s name where things live now."""
-        return modern_config(OmegaConf.load(self._config))
+        return modern_config(load_config(self._config))
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -121,8 +122,8 @@ class RunFolder:
         """Store where the run came from."""
         write_whole(self._provenance, to_json(dict(origin)).encode())
 
-    def write_traces(self, traces: Mapping[str, np.ndarray]) -> None:
-        """Store what the codec left; nothing is written where there is nothing."""
+    def write_traces(self, traces: Mapping[str, Any]) -> None:
+        """Store what the codec left, arrays by name; nothing is written where there is nothing."""
         if traces:
             np.savez_compressed(self._traces, **traces)
 

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from ganrev.codecs.base import CodecIdentity
+from ganrev.configuration.configs import to_dict
 
 # Raised whenever the same config would give other bytes or scores than before.
 ALGORITHM_VERSION = 2
@@ -90,14 +91,15 @@ def canonical_config(config: dict[str, Any]) -> dict[str, Any]:
     former = {new: old for old, new in TARGETS.items()}
 
     def canonical(node: dict[str, Any]) -> dict[str, Any]:
-        target = former.get(node.get("_target_"), node.get("_target_"))
+        target = str(node.get("_target_", ""))
+        target = former.get(target, target)
         kept = {k: v for k, v in node.items() if k not in _PLACES and not _is_later_default(target, k, v)}
-        return kept | ({"_target_": target} if target is not None else {})
+        return kept | ({"_target_": target} if target else {})
 
     return _map_dicts(config, canonical)
 
 
-def _is_later_default(target: str | None, key: str, value: object) -> bool:
+def _is_later_default(target: str, key: str, value: object) -> bool:
     return (target, key) in LATER_KEYS and LATER_KEYS[target, key] == value
 
 
@@ -108,7 +110,7 @@ def modern_config(config: DictConfig) -> DictConfig:
         target = node.get("_target_")
         return node | {"_target_": TARGETS[target]} if target in TARGETS else node
 
-    return OmegaConf.create(_map_dicts(OmegaConf.to_container(config, resolve=False), modern))
+    return OmegaConf.create(_map_dicts(to_dict(config, resolve=False), modern))
 
 
 def _map_dicts(value: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:

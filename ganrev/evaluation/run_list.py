@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from ganrev.configuration.configs import load_config, to_dict
 from ganrev.paths import config_dir
 
 _GROUPS = ("codec", "generator", "loss", "quant", "entropy", "reversal", "data")
@@ -81,7 +82,7 @@ def _read(folder: Path) -> StoredRun:
     mean = {key: float("nan") if value is None else float(value) for key, value in summary["mean"].items()}
     commit = (origin.get("commit") or "")[:7]
     return StoredRun(
-        what=in_words(OmegaConf.load(folder / "config.yaml")),
+        what=in_words(load_config(folder / "config.yaml")),
         num_images=summary["num_images"],
         num_bytes=mean["num_bytes"],
         psnr=mean["psnr"],
@@ -94,7 +95,7 @@ def _read(folder: Path) -> StoredRun:
 
 def in_words(config: DictConfig) -> str:
     """Return the overrides that make a stored config of the defaults: choices of groups, and single options."""
-    stored = OmegaConf.to_container(config, resolve=True)
+    stored = to_dict(config, resolve=True)
     codec = stored["codec"]
     data_choice = _nearest("data", stored["data"])
     words = []
@@ -176,8 +177,7 @@ def _spell(value: Any) -> str:
 
 @cache
 def _load(path: Path) -> dict[str, Any]:
-    content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    return content if isinstance(content, dict) else {}
+    return to_dict(load_config(path), resolve=False)
 
 
 @cache

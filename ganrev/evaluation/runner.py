@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from ganrev.codecs.base import DescribedCodec, described
+from ganrev.configuration.configs import to_dict
 from ganrev.data.pictures import Pictures, parse_shard
 from ganrev.evaluation import stages
 from ganrev.evaluation.overlap import Overlap, find_overlap, refuse
@@ -30,7 +31,7 @@ _ALWAYS_READ = ("codec", "data", "batch_size", "out", "force", "hydra")
 
 def unused_overrides(cfg: DictConfig, overrides: list[str]) -> list[str]:
     """Return the overrides that neither the chosen codec nor the data source reads."""
-    raw = OmegaConf.to_container(cfg, resolve=False)
+    raw = to_dict(cfg, resolve=False)
     read = json.dumps([raw["codec"], raw["data"]])
     ignored = []
     for override in overrides:
@@ -118,7 +119,7 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
     codec = described(instantiate(cfg.codec))
     pictures = load_pictures(cfg, codec.image_size)
     overlap = check_overlap(codec, pictures, cfg.data.get("allow_seen_in_training", False))
-    name = run_id(codec.identity(), OmegaConf.to_container(cfg.codec, resolve=True), pictures.digest, cfg.seed)
+    name = run_id(codec.identity(), to_dict(cfg.codec, resolve=True), pictures.digest, cfg.seed)
     target = RunFolder(Path(cfg.out) / (shard_name(name, *shard) if shard else name), codec.suffix)
     target.path.parent.mkdir(parents=True, exist_ok=True)
     with target.lock:

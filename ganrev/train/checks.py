@@ -14,11 +14,16 @@ from ganrev.train.card import card_of_start, people_of
 
 _COUNTS = ["steps", "batch_size", "prior_batch", "perceptual_batch", "score_every"]
 _COUNTS += ["card_faces", "table_faces", "nudged_faces"]
-_WHOLE = ((Count, _COUNTS), (CountOrZero, ["seed", "refine_steps"]))
 _POSITIVE = ["lr", "lr_refining", "lr_sharpening", "lr_linear", "lr_discriminator", "refine_lr", "spread"]
 _NOT_NEGATIVE = ["deblur_least", "deblur", "latent_noise", "mse_weight", "ssim_weight", "turn_mse_weight"]
 _NOT_NEGATIVE += ["perceptual_weight", "adversary_weight", "samples_weight", "refine_from", "adversary_from"]
-_REAL = ((Positive, _POSITIVE), (NotNegative, _NOT_NEGATIVE), (BelowOne, ["ema"]))
+_KINDS: tuple[tuple[object, list[str]], ...] = (
+    (Count, _COUNTS),
+    (CountOrZero, ["seed", "refine_steps"]),
+    (Positive, _POSITIVE),
+    (NotNegative, _NOT_NEGATIVE),
+    (BelowOne, ["ema"]),
+)
 # What a run may be gone on with otherwise than it began: nothing of it reaches the weights.
 _FREE = ("faces", "valid", "manifest", "out", "device", "score_every", "card_faces", "table_faces", "nudged_faces")
 
@@ -34,12 +39,11 @@ def check(cfg: DictConfig) -> None:
         )
     if not isinstance(cfg.valid, str):
         raise ValueError(f"train.valid must be one folder or tar shard, got {cfg.valid}")
-    for kind, keys in _WHOLE:
+    for kind, keys in _KINDS:
         for key in keys:
-            cfg[key] = check_option(kind, f"train.{key}", cfg[key])
-    for kind, keys in _REAL:
-        for key in keys:
-            check_option(kind, f"train.{key}", cfg[key])
+            value = check_option(kind, f"train.{key}", cfg[key])
+            if isinstance(value, int):
+                cfg[key] = value
     if not 0 <= cfg.refine_from <= cfg.adversary_from <= 1:
         raise ValueError(
             "train.refine_from and train.adversary_from must be shares of the steps, the first not above the second, "

@@ -165,11 +165,7 @@ def measure(
     order = sorted(range(len(names)), key=names.__getitem__)
     names, images = [names[i] for i in order], images[order]
     hashes = hash_faces(images)
-    identities = read_manifest(manifest)
-    missing = [name for name in names if not name.isdigit() or int(name) not in identities]
-    if missing:
-        raise ValueError(f"--manifest={manifest} lacks {len(missing)} faces, the first {missing[0]}")
-    people = np.array([identities[int(name)] for name in names])
+    people = _people(names, manifest)
     rng = np.random.default_rng(0)
     faces = rng.choice(len(names), min(num_changed, len(names)), replace=False).tolist()
     others = rng.choice(len(names), min(num_others, len(names)), replace=False).tolist()
@@ -182,13 +178,10 @@ def measure(
         (images[others], [names[i] for i in others], people[others, None] == people, "training faces, other people"),
     ]
     lines, pairs = zip(*(confused(hashes, i, n, names, same, label) for i, n, same, label in sets), strict=True)
-    stored = load_hashes(hashes_file)
-    agrees = "are those of these faces" if np.array_equal(stored.bits, hashes.bits) else "are of OTHER faces"
     return "\n".join(
         [
             f"# How often the perceptual hash errs, {len(names):,} training faces\n",
-            f"A picture counts as a training face from similarity {SAME_PHOTOGRAPH}. The hashes in "
-            f"`{hashes_file.name}`, {hashes_file.stat().st_size:,} bytes, {agrees}.\n",
+            f"A picture counts as a training face from similarity {SAME_PHOTOGRAPH}. {_compare(hashes_file, hashes)}\n",
             "## Missed: training faces after a change, similarity to themselves below the threshold\n",
             _markdown(missed(hashes, images, faces)),
             "\n## Confused: pictures that were not trained on, largest similarity to any training face\n",
@@ -197,6 +190,22 @@ def measure(
             f"people: {', '.join(pair for some in pairs for pair in some) or 'none'}.",
         ]
     )
+
+
+def _people(names: Sequence[str], manifest: Path) -> np.ndarray:
+    """Return the person on each face, int [N]; ValueError where the manifest does not tell."""
+    identities = read_manifest(manifest)
+    missing = [name for name in names if not name.isdigit() or int(name) not in identities]
+    if missing:
+        raise ValueError(f"--manifest={manifest} lacks {len(missing)} faces, the first {missing[0]}")
+    return np.array([identities[int(name)] for name in names])
+
+
+def _compare(hashes_file: Path, hashes: FaceHashes) -> str:
+    """Tell whether a file holds these hashes."""
+    agrees = np.array_equal(load_hashes(hashes_file).bits, hashes.bits)
+    what = "are those of these faces" if agrees else "are of OTHER faces"
+    return f"The hashes in `{hashes_file.name}`, {hashes_file.stat().st_size:,} bytes, {what}."
 
 
 def _markdown(frame: pd.DataFrame) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from experiments import composition
+from experiments import composition, rendering
 from ganrev.evaluation.metrics import mean_and_interval
 from ganrev.evaluation.recode import recode
+from ganrev.markdown import markdown_table
 
 
 def measure_grid(experiment: dict[str, Any], user: Sequence[str]) -> pd.DataFrame:
@@ -67,10 +68,9 @@ def compare(grid: pd.DataFrame, automatic: pd.DataFrame, target: int) -> dict[st
 
 def to_markdown(means: dict[str, tuple[float, float]], title: str, num_pictures: int) -> str:
     """Return the table in Markdown."""
-    lines = [f"**{title}**, {num_pictures} pictures", "", "| | mean | ± |", "| --- | ---: | ---: |"]
-    lines += [f"| {key} | {mean:.4f} | {half:.4f} |" for key, (mean, half) in means.items()]
+    table = markdown_table(("", "mean", "±"), ((key, f"{m:.4f}", f"{half:.4f}") for key, (m, half) in means.items()))
     share = means["seconds, automatic"][0] / means["seconds, grid"][0]
-    return "\n".join(lines) + f"\n\nAutomatic mode takes {share:.3f} of the grid's time.\n"
+    return f"**{title}**, {num_pictures} pictures\n\n{table}\n\nAutomatic mode takes {share:.3f} of the grid's time.\n"
 
 
 def make_comparison(name: str, overrides: Sequence[str], results: Path) -> None:
@@ -83,8 +83,5 @@ def make_comparison(name: str, overrides: Sequence[str], results: Path) -> None:
     grid = measure_grid(experiment, overrides)
     means = compare(grid, automatic, experiment["target_bytes"])
     text = to_markdown(means, experiment.get("title", name), len(automatic))
-    results.mkdir(parents=True, exist_ok=True)
-    paths = [results / f"{experiment['name']}{suffix}" for suffix in (".csv", ".md")]
-    grid.to_csv(paths[0], index=False)
-    paths[1].write_text(text, encoding="utf-8")
+    paths = rendering.write_results(grid, results, experiment["name"], {".md": text})
     print("\n" + text + "\n" + "\n".join(map(str, paths)))

@@ -112,13 +112,18 @@ def compose_all(rows: Sequence[Sequence[str]], user: Sequence[str]) -> list[tupl
     return [(compose_config([*own, *some]), some) for own, some in zip(rows, added, strict=True)]
 
 
-def run_one(own: list[str], user: Sequence[str]) -> RunFolder:
-    """Run one row that has not been run before, with the user's overrides that apply to it."""
-    return RunFolder(run(compose_config([*own, *applicable(own, user)])))
+def compose_row(own: Sequence[str], user: Sequence[str]) -> DictConfig:
+    """Compose one row with the user's overrides that apply to it."""
+    return compose_config([*own, *applicable(own, user)])
+
+
+def run_one(own: Sequence[str], user: Sequence[str]) -> RunFolder:
+    """Run one row, unless it has been run before, with the user's overrides that apply to it."""
+    return RunFolder(run(compose_row(own, user)))
 
 
 def run_all(rows: Sequence[tuple[str, list[str]]], user: Sequence[str]) -> list[RunFolder]:
-    """Run each row that has not been run before; returns the runs.
+    """Run each row, unless it has been run before; returns the runs.
 
     Args:
         rows: label and overrides of each; the label is printed as progress.

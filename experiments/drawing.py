@@ -1,10 +1,9 @@
-"""How figures look: pictures side by side with what their files weigh, and the loss of a reversal."""
+"""How figures look: pictures side by side with the size of their files, and the loss of a reversal."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -13,9 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from experiments.figures import Reversal
 
 WIDTH = 7.2  # inches, two columns of a page
 STYLE: dict = {
@@ -59,6 +55,29 @@ class Panel:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class ReversalUnderWay:
+    """What Figure 1 shows.
+
+    Attributes:
+        original: the picture at the generator's size.
+        steps: of the pictures under way.
+        under_way: their pictures, in the order of `steps`.
+        decoded: the picture that the file draws.
+        losses: float32 [R, num_steps], of each restart.
+        chosen: the restart that was kept.
+        loss_name: of the loss that was descended.
+    """
+
+    original: Panel
+    steps: list[int]
+    under_way: list[Panel]
+    decoded: Panel
+    losses: np.ndarray
+    chosen: int
+    loss_name: str
+
+
 def _show(ax: Axes, panel: Panel) -> None:
     # Pixels stay pixels, in the PDF too.
     ax.imshow(panel.image.permute(1, 2, 0).numpy(), interpolation="none")
@@ -82,7 +101,7 @@ def draw_comparison(panels: Sequence[Panel]) -> Figure:
     return figure
 
 
-def draw_reversal(shown: "Reversal") -> Figure:
+def draw_reversal(shown: ReversalUnderWay) -> Figure:
     """Draw the pictures under way, between the original and the decoded file, over the curve of the loss."""
     panels = [shown.original, *shown.under_way, shown.decoded]
     with mpl.rc_context(STYLE):
@@ -94,7 +113,7 @@ def draw_reversal(shown: "Reversal") -> Figure:
     return figure
 
 
-def _draw_losses(ax: Axes, shown: "Reversal") -> None:
+def _draw_losses(ax: Axes, shown: ReversalUnderWay) -> None:
     num_steps = shown.losses.shape[1]
     for restart, losses in enumerate(shown.losses):
         if restart != shown.chosen:
@@ -127,7 +146,7 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 
 def draw_curves(frame: pd.DataFrame, measures: Sequence[str], path: Path) -> None:
-    """Draw bytes against each measure, a panel a measure, a line for each value of the column `curve`."""
+    """Draw bytes against each measure, one panel per measure, one line for each value of the column `curve`."""
     labels = {"psnr": "PSNR, dB", "ssim": "SSIM", "stlpips": "ST-LPIPS (VGG), lower is better"}
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,30 +52,7 @@ def comparison(experiment: dict[str, Any], user: Sequence[str], picture: int) ->
     return [panel_of(label, run, name) for label, run in zip(labels, runs, strict=True)]
 
 
-@dataclass(frozen=True)
-class Reversal:
-    """What Figure 1 shows.
-
-    Attributes:
-        original: the picture at the generator's size.
-        steps: of the pictures under way.
-        under_way: their pictures, in the order of `steps`.
-        decoded: the picture that the file draws.
-        losses: float32 [R, steps], of each restart.
-        chosen: the restart that was kept.
-        loss_name: of the loss that was descended.
-    """
-
-    original: drawing.Panel
-    steps: list[int]
-    under_way: list[drawing.Panel]
-    decoded: drawing.Panel
-    losses: np.ndarray
-    chosen: int
-    loss_name: str
-
-
-def reversal(experiment: dict[str, Any], user: Sequence[str], picture: int) -> Reversal:
+def reversal(experiment: dict[str, Any], user: Sequence[str], picture: int) -> drawing.ReversalUnderWay:
     """Run what is missing and return what Figure 1 shows.
 
     Raises:
@@ -87,7 +63,7 @@ def reversal(experiment: dict[str, Any], user: Sequence[str], picture: int) -> R
     traces = run.traces
     if not traces:
         raise ValueError(f"{run} has left no trace: Figure 1 shows GAN reversal, and needs codec=gan")
-    cfg = composition.compose_config([*overrides, *composition.applicable(overrides, user)])
+    cfg = composition.compose_row(overrides, user)
     name = _name_at(run, picture)
     pictures = load_pictures(cfg, run.summary["image_size"])
     original = pictures.images[pictures.names.index(name)]
@@ -102,7 +78,7 @@ def reversal(experiment: dict[str, Any], user: Sequence[str], picture: int) -> R
     decoded = panel_of("decoded file", run, name)
     loss_name = str(cfg.loss["_target_"]).rsplit(".", 1)[-1]
     start = drawing.Panel("original, PNG", original, len(to_png(original)), math.inf, 1.0)
-    return Reversal(start, steps, under_way, decoded, losses, chosen, loss_name)
+    return drawing.ReversalUnderWay(start, steps, under_way, decoded, losses, chosen, loss_name)
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from ganrev.contamination.hashes import SAME_PHOTOGRAPH, FaceHashes, hash_faces,
 from ganrev.data.celeba import CelebaSample
 from ganrev.data.corpus import load_corpus
 from ganrev.data.manifest import read_manifest
+from ganrev.markdown import markdown_table
 from ganrev.pixels import from_pillow, to_pillow
 from ganrev.progress import ProgressBar
 
@@ -209,8 +210,7 @@ def _compare(hashes_file: Path, hashes: FaceHashes) -> str:
 
 
 def _markdown(frame: pd.DataFrame) -> str:
-    rows = [list(frame.columns), ["---"] + ["---:"] * (len(frame.columns) - 1), *frame.astype(str).to_numpy().tolist()]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown_table(frame.columns, frame.astype(str).to_numpy().tolist())
 
 
 def write_rates(

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from experiments import composition, drawing
+from experiments import composition, drawing, rendering
 from ganrev.evaluation.metrics import mean_and_interval
 from ganrev.evaluation.recode import recode
+from ganrev.markdown import markdown_table
 
 MEASURES = ("psnr", "ssim", "stlpips")
 
@@ -74,26 +75,26 @@ def at_sizes(frame: pd.DataFrame, sizes: Sequence[float]) -> pd.DataFrame:
 def sizes_to_markdown(frame: pd.DataFrame) -> str:
     """Return the table of `at_sizes` in Markdown."""
     shown = [key for key in MEASURES if key in frame]
-    lines = [f"| curve | bytes | {' | '.join(shown)} |", "| --- |" + " ---: |" * (1 + len(shown))]
-    for _, row in frame.iterrows():
-        values = [f"{row[key]:.{2 if key == 'psnr' else 3}f}" for key in shown]
-        lines.append(f"| {row['curve']} | {row['num_bytes']:.0f} | {' | '.join(values)} |")
-    return "\n".join(lines) + "\n\nAt equal sizes, on straight lines between the points above.\n"
+    rows = [
+        [row["curve"], f"{row['num_bytes']:.0f}", *(_rounded(row, key) for key in shown)] for _, row in frame.iterrows()
+    ]
+    table = markdown_table(("curve", "bytes", *shown), rows)
+    return f"{table}\n\nAt equal sizes, on straight lines between the points above.\n"
 
 
 def to_markdown(frame: pd.DataFrame, title: str) -> str:
     """Return the table in Markdown."""
     shown = [key for key in MEASURES if key in frame]
-    lines = [
-        f"**{title}**",
-        "",
-        f"| curve | n | bytes | {' | '.join(shown)} |",
-        "| --- |" + " ---: |" * (2 + len(shown)),
-    ]
+    rows = []
     for _, row in frame.iterrows():
-        values = [f"{row[key]:.{2 if key == 'psnr' else 3}f} ±{row[f'{key}_ci95']:.3f}" for key in shown]
-        lines.append(f"| {row['curve']} | {row['num_images']} | {row['num_bytes']:.1f} | {' | '.join(values)} |")
-    return "\n".join(lines) + "\n\nWhole files; means, ± half the width of the 95 % confidence interval.\n"
+        values = [f"{_rounded(row, key)} ±{row[f'{key}_ci95']:.3f}" for key in shown]
+        rows.append([row["curve"], str(row["num_images"]), f"{row['num_bytes']:.1f}", *values])
+    table = markdown_table(("curve", "n", "bytes", *shown), rows)
+    return f"**{title}**\n\n{table}\n\nWhole files; means, ± half the width of the 95 % confidence interval.\n"
+
+
+def _rounded(row: pd.Series, key: str) -> str:
+    return f"{row[key]:.{2 if key == 'psnr' else 3}f}"
 
 
 def make_curves(name: str, overrides: Sequence[str], results: Path) -> None:
@@ -103,12 +104,10 @@ def make_curves(name: str, overrides: Sequence[str], results: Path) -> None:
     runs = [own for curve in curves for own in ([curve.reversal] if curve.reversal else curve.points)]
     composition.compose_all(runs, overrides)
     frame = pd.concat([measure(curve, overrides) for curve in curves], ignore_index=True)
-    results.mkdir(parents=True, exist_ok=True)
     text = to_markdown(frame, experiment.get("title", name))
     if sizes := experiment.get("sizes"):
         text += "\n" + sizes_to_markdown(at_sizes(frame, sizes))
-    paths = [results / f"{experiment['name']}{suffix}" for suffix in (".csv", ".md", ".png")]
-    frame.to_csv(paths[0], index=False)
-    paths[1].write_text(text, encoding="utf-8")
-    drawing.draw_curves(frame, [key for key in MEASURES if key in frame], paths[2])
-    print("\n" + text + "\n" + "\n".join(map(str, paths)))
+    paths = rendering.write_results(frame, results, experiment["name"], {".md": text})
+    figure = results / f"{experiment['name']}.png"
+    drawing.draw_curves(frame, [key for key in MEASURES if key in frame], figure)
+    print("\n" + text + "\n" + "\n".join(map(str, [*paths, figure])))

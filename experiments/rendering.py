@@ -1,10 +1,13 @@
-"""A table's numbers as text that a person, a Markdown reader or LaTeX takes."""
+"""A table's numbers as text for a terminal, in Markdown and in LaTeX, and the files that hold results."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
+
+from ganrev.markdown import markdown_table
 
 _IN_PAPER = "in the paper"
 
@@ -84,18 +87,13 @@ def to_text(table: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
 
 def to_markdown(table: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
     """Return the table in Markdown, its notes as a list."""
-
-    def line(row: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.strip().replace("|", "\\|") for cell in row) + " |"
-
     rows = [
         [f"*{cell.strip()}*" if indented and cell else cell for cell in row]
         for row in table.to_numpy().tolist()
         for indented in [row[0].startswith(" ")]
     ]
-    rule = "| --- |" + " ---: |" * (len(table.columns) - 1)
     listed = [f"- {note}" for note in notes]
-    return "\n".join([f"**{title}**", "", line(table.columns), rule, *map(line, rows), "", *listed]) + "\n"
+    return "\n".join([f"**{title}**", "", markdown_table(table.columns, rows), "", *listed]) + "\n"
 
 
 def to_latex(table: pd.DataFrame, title: str, notes: Sequence[str], name: str) -> str:
@@ -122,3 +120,21 @@ _SPECIAL = {
 
 def _escape(text: str) -> str:
     return "".join(_SPECIAL.get(character, character) for character in text)
+
+
+def write_results(frame: pd.DataFrame, folder: Path, name: str, texts: dict[str, str]) -> list[Path]:
+    """Write numbers as `<name>.csv`, and texts beside them; returns the paths.
+
+    Args:
+        frame: the numbers, unrounded.
+        folder: made if missing.
+        name: of the files, without suffix.
+        texts: content of each further file by its suffix, such as `.md`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    table = folder / f"{name}.csv"
+    frame.to_csv(table, index=False)
+    paths = [folder / f"{name}{suffix}" for suffix in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        path.write_text(text, encoding="utf-8")
+    return [table, *paths]

@@ -191,13 +191,12 @@ def _short(commits: str) -> str:
 
 def write(frame: pd.DataFrame, title: str, lines: Sequence[str], folder: Path, name: str) -> list[Path]:
     """Write `<name>.csv` (numbers), `.md` and `.tex` (rounded, with title and notes); returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}{suffix}" for suffix in (".csv", ".md", ".tex")]
-    frame.to_csv(paths[0], index=False)
     cells = rendering.cells(frame)
-    paths[1].write_text(rendering.to_markdown(cells, title, lines), encoding="utf-8")
-    paths[2].write_text(rendering.to_latex(cells, title, lines, name), encoding="utf-8")
-    return paths
+    texts = {
+        ".md": rendering.to_markdown(cells, title, lines),
+        ".tex": rendering.to_latex(cells, title, lines, name),
+    }
+    return rendering.write_results(frame, folder, name, texts)
 
 
 def make_table(name: str, overrides: Sequence[str], results: Path) -> None:

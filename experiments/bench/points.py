@@ -1,8 +1,6 @@
 """The points of the benchmark, each as rows of one table."""
 
 import copy
-import json
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +12,7 @@ from torch import Tensor
 from experiments.bench import measures
 from experiments.bench.race import Descent, ratio_of_each, tile
 from ganrev.codecs.gan import GanCodec
-from ganrev.evaluation.child import child_environment, python_module
+from ganrev.evaluation.child import ask_module
 from ganrev.evaluation.decoding import BATCH_SIZE
 from ganrev.generator.base import Generator
 from ganrev.progress import ProgressBar
@@ -164,11 +162,7 @@ def memory(plan: Plan, overrides: Sequence[str]) -> list[dict]:
 
 
 def _memory_of(variant: str, lanes: int, overrides: Sequence[str]) -> dict[str, float]:
-    command = python_module("experiments.bench.memory", variant, str(lanes), *overrides)
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=child_environment())
-    if done.returncode:
-        raise RuntimeError(f"measuring the memory of {variant} failed:\n{done.stderr.strip()}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return ask_module(f"measuring the memory of {variant}", "experiments.bench.memory", variant, str(lanes), *overrides)
 
 
 def decoding(codec: GanCodec, images: Tensor, plan: Plan) -> list[dict]:

@@ -8,6 +8,7 @@ import click
 from ganrev.commands import passes_all_on, show_warnings, with_overrides
 
 _RUNS = Path("results/runs")
+_SHOWN = ("num_bytes", "paper_bytes", "psnr", "ssim", "stlpips")  # means that `ganrev recode` prints
 
 
 @passes_all_on("run", "evaluate a codec over a data set")
@@ -54,10 +55,22 @@ def collect(folders: tuple[Path, ...]) -> int:
     ganrev collect
     ganrev collect results/runs other-machine/runs
     """
-    from experiments import collect as module
+    from ganrev.evaluation import merge
 
     show_warnings()
-    return module.collect_all(folders or (_RUNS,))
+    folders = folders or (_RUNS,)
+    found = merge.find_shards(folders)
+    if not found:
+        raise ValueError(f"no shards in {', '.join(map(str, folders))}: runs with data.shard=1/4 and so on")
+    status = 0
+    for name, shards in found.items():
+        try:
+            merged = merge.collect(name, shards, folders[0])
+            print(f"{merged}: {len(shards)} shards, {merged.summary['num_images']} pictures")
+        except ValueError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            status = 1
+    return status
 
 
 @click.command()
@@ -72,10 +85,19 @@ def verify(folders: tuple[Path, ...], alone: int) -> int:
     ganrev verify results/runs/*
     ganrev verify results/runs/gancodec-0123456789ab --alone 10
     """
-    from experiments import verify as module
+    from ganrev.evaluation import verify as module
+    from ganrev.evaluation.run_folder import RunFolder
 
     show_warnings()
-    return module.verify_all(folders, alone)
+    status = 0
+    for folder in folders:
+        change = module.verify(RunFolder.finished(folder), alone)
+        line = f"{folder.name}: decoded again, PSNR within {change.psnr:.1e} dB, SSIM within {change.ssim:.1e}"
+        if change.alone is not None:
+            line += f"; compressed alone, SSIM within {change.alone:.1e}"
+        print(f"{line}{'; CHANGED by more than 1e-3' if change.has_changed else ''}", flush=True)
+        status = status or int(change.has_changed)
+    return status
 
 
 @click.command()
@@ -91,7 +113,16 @@ def recode(folder: Path, output: Path | None, overrides: tuple[str, ...]) -> Non
     \b
     ganrev recode results/runs/gancodec-0123456789ab quant=extreme entropy=range
     """
-    from experiments import recode as module
+    from ganrev.evaluation import recode as module
+    from ganrev.evaluation.metrics import mean_and_interval
+    from ganrev.evaluation.run_folder import RunFolder
 
     show_warnings()
-    module.show_recoded(folder, list(overrides), output)
+    rows = module.recode(RunFolder.finished(folder), overrides)
+    print(f"{len(rows)} pictures of {folder.name}, {' '.join(overrides)}")
+    for key in (key for key in _SHOWN if key in rows):
+        mean, half = mean_and_interval(rows[key].tolist())
+        interval = f" ± {half:.4f}" if len(rows) > 1 else ""
+        print(f"  {key:<12} {mean:.4f}{interval}, from {rows[key].min():.4f} to {rows[key].max():.4f}")
+    if output:
+        rows.to_csv(output, index=False)

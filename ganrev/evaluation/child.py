@@ -1,7 +1,10 @@
 """Python processes of our own: what they may import, and what they may not."""
 
+import json
 import os
+import subprocess
 import sys
+from typing import Any
 
 
 def python_module(module: str, *arguments: str) -> list[str]:
@@ -15,3 +18,24 @@ def python_module(module: str, *arguments: str) -> list[str]:
 def child_environment() -> dict[str, str]:
     """Return this process's environment, changed so that a new process can import whatever this one can."""
     return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def ask_module(purpose: str, module: str, *arguments: str, standard_input: str = "") -> Any:
+    """Run a module in a new process; returns what the last line of its output holds as JSON.
+
+    Args:
+        purpose: what it does, such as `decoding RUN`; an error names it.
+        module: as of `python_module`.
+        arguments: of its command line.
+        standard_input: what it reads.
+
+    Raises:
+        RuntimeError: that process failed; its own message is passed on.
+    """
+    command = python_module(module, *arguments)
+    done = subprocess.run(
+        command, input=standard_input, capture_output=True, text=True, check=False, env=child_environment()
+    )
+    if done.returncode:
+        raise RuntimeError(f"{purpose} failed:\n{done.stderr.strip()}")
+    return json.loads(done.stdout.splitlines()[-1])

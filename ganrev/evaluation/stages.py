@@ -6,7 +6,6 @@ The stages leave files in the run's folder, and each reads only what the one bef
 import json
 import logging
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from ganrev.codecs.base import DescribedCodec, EncodeReport
 from ganrev.configuration.options import Count, checked_options
 from ganrev.data.pictures import Pictures
 from ganrev.evaluation import metrics
-from ganrev.evaluation.child import child_environment, python_module
+from ganrev.evaluation.child import ask_module
 from ganrev.evaluation.record import COLUMNS
 from ganrev.evaluation.run_folder import RunFolder, join_traces
 from ganrev.progress import ProgressBar
@@ -128,13 +127,8 @@ def decode_all(run: RunFolder, batches: list[list[str]] | None = None) -> dict[s
     Raises:
         RuntimeError: that process failed; its message is passed on.
     """
-    command = python_module("ganrev.evaluation.decoding", str(run), str(os.getpid()))
-    done = subprocess.run(
-        command, input=json.dumps(batches), capture_output=True, text=True, check=False, env=child_environment()
-    )
-    if done.returncode:
-        raise RuntimeError(f"decoding {run} failed:\n{done.stderr.strip()}")
-    return json.loads(done.stdout.splitlines()[-1])
+    arguments = (str(run), str(os.getpid()))
+    return ask_module(f"decoding {run}", "ganrev.evaluation.decoding", *arguments, standard_input=json.dumps(batches))
 
 
 def score(

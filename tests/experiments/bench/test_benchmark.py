@@ -12,6 +12,7 @@ from experiments.bench import benchmark as app
 from experiments.bench import measures, points
 from ganrev.cli import main
 from ganrev.data.seen import Seen
+from ganrev.evaluation import child
 from ganrev.fetch import FetchError
 from ganrev.reversal.device import Device
 from ganrev.reversal.settings import Reversal
@@ -28,7 +29,7 @@ def test_memory_is_measured_in_a_process_of_its_own():
 
 
 def test_a_process_that_fails_is_reported(monkeypatch):
-    monkeypatch.setattr(points.subprocess, "run", lambda *_, **__: CompletedProcess([], 1, "", "out of memory"))
+    monkeypatch.setattr(child.subprocess, "run", lambda *_, **__: CompletedProcess([], 1, "", "out of memory"))
     with pytest.raises(RuntimeError, match="memory of plain failed:\nout of memory"):
         points.memory(PLAN, [])
 

@@ -42,7 +42,7 @@ def check(cfg: DictConfig) -> None:
     for kind, keys in _KINDS:
         for key in keys:
             value = check_option(kind, f"train.{key}", cfg[key])
-            if isinstance(value, int):
+            if isinstance(value, int):  # 1e3 was none yet
                 cfg[key] = value
     if not 0 <= cfg.refine_from <= cfg.adversary_from <= 1:
         raise ValueError(

@@ -175,7 +175,7 @@ def _fit_halves(
 
 
 def load_basis(faces: Sequence[str | Path] | None, num_components: int, seed: int = 0) -> Basis:
-    """Fit a basis to faces, or read it from the cache where that has been done; raises what `load` does.
+    """Fit a basis to faces, or read it from the cache if that was done before; raises what `load_pca` does.
 
     Beside the basis lie its card and hashes of the faces, so that none of them is taken as a test picture
     (`ganrev.evaluation.overlap`).
@@ -215,7 +215,7 @@ def _check_sources(faces: object) -> list[Path]:
 def _cache_name(sources: list[Path], num_components: int, seed: int) -> str:
     """Name a basis by what it is fitted from: the files' bytes, which are hashed faster than decoded to pixels.
 
-    The names in a folder count as well: the card takes the faces' numbers from them.
+    The names in a folder count too: the card takes the numbers of faces from them.
     """
     parts = []
     for source in sources:

@@ -45,11 +45,11 @@ class KMeans:
 
     def _encode_one(self, image: Tensor) -> bytes:
         pixels = np.asarray(to_pillow(image)).reshape(-1, 3)
-        colours_wanted = min(self.k, len(np.unique(pixels, axis=0)))
-        cv2.setRNGSeed(self.seed)  # the same picture gives the same file, whatever came before it
+        num_colours = min(self.k, len(np.unique(pixels, axis=0)))
+        cv2.setRNGSeed(self.seed)  # so that a file depends on its picture only
         room = np.empty((len(pixels), 1), np.int32)  # for the labels: OpenCV starts from centres of its own
         _, labels, centres = cv2.kmeans(
-            pixels.astype(np.float32), colours_wanted, room, _CRITERIA, self.attempts, cv2.KMEANS_PP_CENTERS
+            pixels.astype(np.float32), num_colours, room, _CRITERIA, self.attempts, cv2.KMEANS_PP_CENTERS
         )
         height, width = image.shape[-2:]
         picture = Image.fromarray(labels.reshape(height, width).astype(np.uint8), mode="P")

@@ -1,7 +1,7 @@
-"""Principal components of faces, each rounded with the same step in pixels: the linear opponent of GAN reversal.
+"""Principal components of faces, each rounded with the same step size: the linear opponent of GAN reversal.
 
 The components are orthonormal, so that an error in a coefficient is the same error in the picture, and a component
-that hardly moves the picture rounds to zero and costs next to nothing. The encoder rounds towards zero: a smaller
+that hardly changes the picture rounds to zero and costs next to nothing. The encoder rounds towards zero: a smaller
 symbol takes fewer bits. A file is nine bytes of header, then the range coder's payload:
 
 | bytes | what |
@@ -43,10 +43,10 @@ class PCA(DescribedCodec):
 
     Args:
         basis: orthonormal components; pictures must have its size.
-        step: distance between neighbouring values of a coefficient, in grey levels; rounded to float16. The only
-            knob of the rate.
+        step: distance between neighbouring values of a coefficient, in grey levels; rounded to float16. It alone
+            sets the rate.
         rounding: what is added to a magnitude, in steps, before its fraction is dropped: 0.5 is plain rounding, less
-            leaves a dead zone around zero. The encoder's choice alone; files tell nothing of it.
+            leaves a dead zone around zero. Only the encoder needs it; files do not store it.
 
     Raises:
         ValueError: a step that a file or a symbol of 16 bits cannot hold, or a rounding outside [0, 0.5].
@@ -62,8 +62,8 @@ class PCA(DescribedCodec):
         self._mark = fingerprint(self.digest, FINGERPRINT_BYTES)
 
     def identity(self) -> CodecIdentity:
-        """Return the step as files store it, and the digest of the basis."""
-        return CodecIdentity(type(self).__name__.lower(), step=self.step, weights=self.digest)
+        """Return the step size as files store it, and the digest of the basis."""
+        return CodecIdentity(type(self).__name__.lower(), step_size=self.step, weights=self.digest)
 
     def encode_with_report(self, images: Tensor) -> EncodeReport:
         """Compress uint8 [N, 3, H, H] RGB, H the basis's size, to N `.pca` files."""
@@ -142,8 +142,8 @@ def load_pca(
 
     Args:
         faces: tar shards or folders of 128 x 128 pictures.
-        step: in grey levels; the only knob of the rate.
-        components: how many to keep, at most one a face.
+        step: in grey levels; it alone sets the rate.
+        components: how many to keep, at most one per face.
         rounding: towards zero, by how much: see `PCA`.
         seed: of the fit's random start.
 

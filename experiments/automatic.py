@@ -1,8 +1,8 @@
 """`ganrev automatic`: automatic mode against the best of a full grid, picture by picture.
 
 The grid is what a person would try: a reversal for each learning rate and number of restarts, its latents rounded with
-each step. For each picture it is credited with the best file that is no larger than the size asked for. Its time is
-that of all its reversals and roundings.
+each step size. Of each picture the best file counts that is no larger than the size asked for. The grid's time is that
+of all its reversals and roundings.
 """
 
 from collections.abc import Sequence

@@ -72,9 +72,9 @@ def _key(override: str) -> str:
 def applicable(own: Sequence[str], user: Sequence[str]) -> list[str]:
     """Return the user's overrides that a row leaves open.
 
-    What a row chooses itself stands, for its label says so. Where both choose a group (`data=`), the user's keys
+    A row's own choices are kept, since its label names them. Where both choose a group (`data=`), the user's keys
     inside it (`data.root=`) belong to the user's choice and are left out with it. So is a key that this row's own
-    choices do not have (`codec.faces=` beside codec=jpeg); `compose_all` sees to it that some row has it.
+    choices do not have (`codec.faces=` beside codec=jpeg); `compose_all` checks that some row has it.
     """
     left = _left_open(own, user)
     groups = [o for o in left if "." not in _key(o)]
@@ -83,7 +83,7 @@ def applicable(own: Sequence[str], user: Sequence[str]) -> list[str]:
 
 
 def _left_open(own: Sequence[str], user: Sequence[str]) -> list[str]:
-    """Return the user's overrides that a row does not choose itself."""
+    """Return the user's overrides of what a row does not choose itself."""
     taken = {_key(o) for o in own} & {_key(o) for o in user}
     return [o for o in user if _key(o) not in taken and _key(o).split(".")[0] not in taken]
 
@@ -96,7 +96,7 @@ def _has_key(cfg: DictConfig, override: str) -> bool:
 
 
 def compose_all(rows: Sequence[Sequence[str]], user: Sequence[str]) -> list[tuple[DictConfig, list[str]]]:
-    """Compose each row with the user's overrides that apply to it, to find mistakes before hours of work.
+    """Compose each row with the user's overrides that apply to it; mistakes are found before hours of work.
 
     Returns:
         The config of each row, and those overrides.
@@ -108,7 +108,7 @@ def compose_all(rows: Sequence[Sequence[str]], user: Sequence[str]) -> list[tupl
     for override in user:
         if not any(override in some for some in added):
             for own in (own for own in rows if override in _left_open(own, user)):
-                compose_config([*own, override])  # Hydra says what is wrong
+                compose_config([*own, override])  # raises, with Hydra's message
     return [(compose_config([*own, *some]), some) for own, some in zip(rows, added, strict=True)]
 
 

@@ -94,7 +94,7 @@ def _compared(label: str, original: Tensor, image: Tensor) -> drawing.Panel:
 
 
 def check_experiment(experiment: dict[str, Any]) -> None:
-    """Raise ValueError where the YAML has not the keys that the figures need."""
+    """Raise ValueError where the YAML does not have the keys that the figures need."""
     if not isinstance(experiment["picture"], int):
         raise ValueError(f"picture: expected its place among the pictures, from 0, got {experiment['picture']!r}")
     wanted = [("reversal", experiment["reversal"], {"file", "overrides", "num_steps"})]

@@ -70,7 +70,7 @@ def cropped(edge: int) -> Change:
 
 
 def center_cut(picture: Image.Image) -> Image.Image:
-    """Return what data.crop=center makes of an aligned image around this face, the missing margins repeated."""
+    """Return the crop that data.crop=center makes of the aligned image of this face, its missing margins repeated."""
     wide = np.pad(np.asarray(picture), ((37, 13), (25, 25), (0, 0)), mode="edge")
     return Image.fromarray(wide).resize(picture.size, Image.Resampling.LANCZOS)
 
@@ -103,7 +103,7 @@ CHANGES: dict[str, Change] = {
 
 
 def most_similar(hashes: FaceHashes, images: Tensor, label: str) -> Iterator[np.ndarray]:
-    """Yield each picture's similarities to all hashed faces, behind a progress bar."""
+    """Yield each picture's similarities to all hashed faces, with a progress bar."""
     return iter(ProgressBar(hashes.similarities(images), desc=label, total=len(images), unit="picture", leave=False))
 
 
@@ -162,11 +162,13 @@ def measure(
         num_changed: training faces that are changed.
         num_others: training faces that are compared with those of other people.
     """
+    # Read and hash the training faces.
     names, images = load_corpus(list(training_faces))
     order = sorted(range(len(names)), key=names.__getitem__)
     names, images = [names[i] for i in order], images[order]
     hashes = hash_faces(images)
     people = _people(names, manifest)
+    # Draw those that are changed, and pictures that are not among the hashed faces.
     rng = np.random.default_rng(0)
     faces = rng.choice(len(names), min(num_changed, len(names)), replace=False).tolist()
     others = rng.choice(len(names), min(num_others, len(names)), replace=False).tolist()
@@ -178,6 +180,7 @@ def measure(
         (sample.images, sample.names, np.repeat(nobody, len(sample), 0), "CelebA sample, official train partition"),
         (images[others], [names[i] for i in others], people[others, None] == people, "training faces, other people"),
     ]
+    # Measure, and compare with the stored hashes.
     lines, pairs = zip(*(confused(hashes, i, n, names, same, label) for i, n, same, label in sets), strict=True)
     return "\n".join(
         [
@@ -194,7 +197,7 @@ def measure(
 
 
 def _people(names: Sequence[str], manifest: Path) -> np.ndarray:
-    """Return the person on each face, int [N]; ValueError where the manifest does not tell."""
+    """Return the person on each face, int [N]; ValueError where the manifest does not have it."""
     identities = read_manifest(manifest)
     missing = [name for name in names if not name.isdigit() or int(name) not in identities]
     if missing:
@@ -203,7 +206,7 @@ def _people(names: Sequence[str], manifest: Path) -> np.ndarray:
 
 
 def _compare(hashes_file: Path, hashes: FaceHashes) -> str:
-    """Tell whether a file holds these hashes."""
+    """Return a sentence on whether a file holds these hashes."""
     agrees = np.array_equal(load_hashes(hashes_file).bits, hashes.bits)
     what = "are those of these faces" if agrees else "are of OTHER faces"
     return f"The hashes in `{hashes_file.name}`, {hashes_file.stat().st_size:,} bytes, {what}."

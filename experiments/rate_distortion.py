@@ -46,7 +46,7 @@ def read_curves(experiment: dict[str, Any]) -> list[Curve]:
 
 
 def measure(curve: Curve, user: Sequence[str]) -> pd.DataFrame:
-    """Return one line a point: means over pictures and half widths of their 95 % intervals."""
+    """Return one line per point: means over pictures and half widths of their 95 % intervals."""
     lines = []
     run = composition.run_one(curve.reversal, user) if curve.reversal else None
     for number, point in enumerate(curve.points, start=1):
@@ -60,7 +60,7 @@ def measure(curve: Curve, user: Sequence[str]) -> pd.DataFrame:
 
 
 def at_sizes(frame: pd.DataFrame, sizes: Sequence[float]) -> pd.DataFrame:
-    """Return each curve's means at given sizes in bytes, straight lines between its points; NaN beyond them."""
+    """Return each curve's means at sizes in bytes, on straight lines between its points; no sizes beyond them."""
     lines = []
     for label, curve in frame.groupby("curve", sort=False):
         curve = curve.sort_values("num_bytes")

@@ -40,7 +40,7 @@ _COLUMNS = (
 
 
 def _number(value: float, digits: int | None) -> str:
-    """Write a number: nothing for an undefined one, and as it was given (6 digits at most) without `digits`."""
+    """Return a number as text: empty if undefined, with 6 significant digits at most where `digits` is None."""
     if pd.isna(value):
         return ""
     if math.isinf(value):

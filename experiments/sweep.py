@@ -25,7 +25,7 @@ def launch(overrides: Sequence[str], records: Path) -> int:
 
 
 def collect(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Return one line a finished run: its overrides, then means, half widths of 95 % intervals, and counts."""
+    """Return one line per finished run: its overrides, then means, half widths of 95 % intervals, and counts."""
     lines = []
     for record in records:
         if "run" not in record:
@@ -42,7 +42,7 @@ def collect(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
 
 def sweep(overrides: Sequence[str], path: Path) -> int:
-    """Run a grid and write its CSV, beside it what became of each job; returns 0 only if every job ended well.
+    """Run a grid and write its CSV, and beside it the record of each job; returns 0 only if every job ended well.
 
     Raises:
         ValueError: not one job ran.

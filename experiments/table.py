@@ -20,8 +20,8 @@ PAPER_FIGURES = ("bpp", "cr", "psnr", "mse", "ssim")
 _METRICS = ("num_bytes", "paper_bytes", "bpp", "paper_bpp", "psnr", "mse", "ssim", "stlpips")
 _SECONDS = ("encode_seconds", "decode_seconds")
 
-# Overrides that change no number.
-_SILENT = ("out", "force")
+# Overrides that change no number, which notes need not name.
+_WITHOUT_EFFECT = ("out", "force")
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ def read_rows(experiment: dict[str, Any]) -> list[Row]:
 
 
 def _number(value: float | str | None) -> float:
-    """Undo the harness's JSON: `inf` is a string, null is undefined."""
+    """Return a number as the summary's JSON holds it: `inf` is a string, null is undefined."""
     return math.nan if value is None else float(value)
 
 
 def collect(rows: Sequence[Row], runs: Sequence[RunFolder]) -> pd.DataFrame:
-    """Return one line a row: measured means, half widths of their 95 % intervals (`_ci95`), `_in_paper` figures."""
+    """Return one line per row: measured means, half widths of their 95 % intervals (`_ci95`), `_in_paper` figures."""
     lines = []
     for row, run in zip(rows, runs, strict=True):
         summary, origin = run.summary, run.provenance
@@ -121,21 +121,27 @@ def notes(frame: pd.DataFrame, runs: Sequence[RunFolder], user: Sequence[str]) -
         lines.append("ST-LPIPS: the VGG variant; lower is better.")
     if len(sizes) > 1:
         lines.append("Rows differ in the size of their pictures (px), the generator's where there is one.")
-    telling = [override for override in user if override.split("=")[0] not in _SILENT]
-    if telling:
-        lines.append(f"With {' '.join(telling)}.")
-    return lines + _generators(runs) + _weakest(frame, runs) + _losses(frame, runs) + _origins(frame)
+    effective = [override for override in user if override.split("=")[0] not in _WITHOUT_EFFECT]
+    if effective:
+        lines.append(f"With {' '.join(effective)}.")
+    return (
+        lines
+        + _generators(runs)
+        + _lowest_psnr_of_seen(frame, runs)
+        + _missing_and_diverged(frame, runs)
+        + _origins(frame)
+    )
 
 
 def _generators(runs: Sequence[RunFolder]) -> list[str]:
-    """Name the weights behind the rows, and what must be known about them."""
+    """Name the weights that the rows used, with their caveats."""
     lines = []
     for run in runs:
         config = OmegaConf.select(run.config, "codec.generator")
         if isinstance(config, DictConfig):
             name, caveat = _kind_of_generator(config["_target_"])
-            told = f"; {caveat}" if caveat else ""
-            lines.append(f"Generator: {name}, weights {run.provenance['weights'][:12]}{told}.")
+            note = f"; {caveat}" if caveat else ""
+            lines.append(f"Generator: {name}, weights {run.provenance['weights'][:12]}{note}.")
     return list(dict.fromkeys(lines))
 
 
@@ -147,8 +153,8 @@ def _kind_of_generator(target: str) -> tuple[str, str]:
     return kind.__module__.rpartition(".")[2], caveat
 
 
-def _weakest(frame: pd.DataFrame, runs: Sequence[RunFolder]) -> list[str]:
-    """Tell of seen pictures, all of which could come out, how well all but a few did."""
+def _lowest_psnr_of_seen(frame: pd.DataFrame, runs: Sequence[RunFolder]) -> list[str]:
+    """Say how well all but a few seen pictures were redrawn; for each of them an exact latent exists."""
     lines = []
     for scheme, run in zip(frame["scheme"], runs, strict=True):
         source = get_object(run.config.data["_target_"])
@@ -158,7 +164,7 @@ def _weakest(frame: pd.DataFrame, runs: Sequence[RunFolder]) -> list[str]:
     return lines
 
 
-def _losses(frame: pd.DataFrame, runs: Sequence[RunFolder]) -> list[str]:
+def _missing_and_diverged(frame: pd.DataFrame, runs: Sequence[RunFolder]) -> list[str]:
     """Name pictures that are missing or were trained on, and lanes that diverged."""
     skipped: dict[str, str] = {}
     lines = []

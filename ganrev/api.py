@@ -15,7 +15,7 @@ from ganrev.data.pictures import ALIGNED, SIZE, Crop, crop_picture
 from ganrev.errors import root_cause
 from ganrev.pixels import from_pillow, resize, to_pillow
 
-# What other modes hold beside 8-bit colour, such as alpha, is for the caller to lay flat.
+# Other modes hold more than 8-bit colour, such as alpha, which the caller must flatten.
 _PILLOW_MODES = ("RGB", "L")
 
 
@@ -29,12 +29,12 @@ def load_codec(name: str = "gan", *overrides: str, **options: Any) -> Codec:
     Args:
         name: a file of configs/codec/: gan, gan_auto, png, jpeg, kmeans, pca.
         overrides: as on the command line, `option=value` in Hydra's grammar.
-        options: the same as values of Python's; a dot in a name needs the form with `**`.
+        options: the same as Python values; a name with a dot needs the form with `**`.
 
     Raises:
         ValueError: an override that cannot be read, or a value that the option does not take.
-        OSError: a file of weights that is not there.
-        hydra.errors.HydraException: an option or a choice that there is not.
+        OSError: a missing file of weights.
+        hydra.errors.HydraException: an option or a choice that does not exist.
     """
     cfg = compose_config([f"codec={name}", *to_overrides(options), *overrides])
     try:
@@ -54,14 +54,14 @@ def compress(image: Image.Image | np.ndarray | Tensor, codec: str | Codec = "gan
             that does not have the size that the codec draws is cut to its centred square (CelebA's 178 x 218 to its
             face window) and resized, as `ganrev compress` does.
         codec: a codec, or the name of one for `load_codec`. Load it once where there are many pictures.
-        options: of `load_codec`, where `codec` is a name.
+        options: for `load_codec`, where `codec` is a name.
 
     Raises:
         ValueError: another dtype or shape, a picture that is too small, or what `load_codec` raises.
     """
     picture = _to_pillow(image)
     chosen = _codec(codec, options)
-    pixels = from_pillow(picture) if chosen.image_size is None else fit(picture, chosen.image_size)[0]
+    pixels = from_pillow(picture) if chosen.image_size is None else crop_and_resize(picture, chosen.image_size)[0]
     (blob,) = chosen.encode(pixels[None])
     return blob
 
@@ -71,8 +71,8 @@ def decompress(blob: bytes, codec: str | Codec = "gan", **options: Any) -> np.nd
 
     Args:
         blob: the whole file.
-        codec: as of `compress`; of a `.gr` file the generator alone must be the same.
-        options: of `load_codec`, where `codec` is a name.
+        codec: as for `compress`; of a `.gr` file only the generator must be the same.
+        options: for `load_codec`, where `codec` is a name.
 
     Raises:
         ValueError: not a file of this codec's or a damaged one, another generator, or what `load_codec` raises.
@@ -89,8 +89,8 @@ def _codec(codec: str | Codec, options: dict[str, Any]) -> Codec:
     return codec
 
 
-def fit(picture: Image.Image, size: int) -> tuple[Tensor, list[str]]:
-    """Cut and resize a Pillow picture to what a codec draws.
+def crop_and_resize(picture: Image.Image, size: int) -> tuple[Tensor, list[str]]:
+    """Cut and resize a Pillow picture to the size that a codec draws.
 
     Returns:
         uint8 [3, size, size], and what was done, a sentence for each change.

@@ -27,7 +27,7 @@ def import_torchvision() -> None:
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise
-        _library = torch.library.Library("torchvision", "DEF")  # kept alive: the schemas die with it
+        _library = torch.library.Library("torchvision", "DEF")  # kept alive: the schemas are removed with it
         for schema in _SCHEMAS:
             _library.define(schema)
         importlib.import_module("torchvision")

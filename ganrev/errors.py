@@ -1,6 +1,6 @@
 """A user's mistake ends with one message, not with a stack trace.
 
-Hydra and OmegaConf are not imported here, which takes a second: an error of theirs can only come where they are loaded.
+Hydra and OmegaConf are not imported here, since that takes a second: their errors occur only where they are loaded.
 """
 
 import sys
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """Return what went wrong first, without Hydra's wrapping."""
+    """Return the error that caused others, without Hydra's wrapping."""
     if "hydra.errors" not in sys.modules:
         return error
     from hydra.errors import InstantiationException
@@ -20,7 +20,7 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 def root_message(error: BaseException) -> str:
-    """Return the message of what went wrong first."""
+    """Return the message of the error that caused others."""
     return str(root_cause(error))
 
 
@@ -50,7 +50,7 @@ def fail(message: str) -> None:
 
 
 def _users_mistake(error: Exception) -> str | None:
-    """Return what to tell the user; None for an error that is the program's own fault."""
+    """Return a message for the user; None for an error that is the program's own fault."""
     if "hydra.errors" in sys.modules:
         message = _mistake_in_config(error)
         if message is not None:
@@ -59,7 +59,7 @@ def _users_mistake(error: Exception) -> str | None:
 
 
 def _mistake_in_config(error: Exception) -> str | None:
-    """Return what to tell the user of an error of Hydra's or OmegaConf's; None for another error."""
+    """Return a message for the user about an error of Hydra's or OmegaConf's; None for another error."""
     from hydra.errors import ConfigCompositionException, HydraException, InstantiationException
     from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -73,6 +73,6 @@ def _mistake_in_config(error: Exception) -> str | None:
     if isinstance(error, OmegaConfBaseException):
         return str(error).splitlines()[0]  # the rest repeats the key and names a Python type
     if isinstance(error, ConfigCompositionException):
-        text, _, advice = str(error).partition("\nTo append to your config use")  # which would only be ignored
+        text, _, advice = str(error).partition("\nTo append to your config use")  # advice that does not help
         return f"{text} The choices made have no such key; --help lists the groups" if advice else text
     return str(error) if isinstance(error, HydraException) else None

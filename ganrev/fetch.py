@@ -131,7 +131,7 @@ def _subtree(opened: zipfile.ZipFile, prefix: str) -> dict[str, zipfile.ZipInfo]
 
 
 def _is_unpacked(members: dict[str, zipfile.ZipInfo], folder: Path) -> bool:
-    """Tell whether every member lies in `folder` with the same bytes."""
+    """Return whether every member lies in `folder` with the same bytes."""
     paths = {folder / relative: info for relative, info in members.items()}
     return all(path.is_file() and zlib.crc32(path.read_bytes()) == info.CRC for path, info in paths.items())
 

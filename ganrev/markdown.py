@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Sequence
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table whose first column stands to the left and whose others stand to the right.
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = True) -> str:
+    """Return a table.
 
     Args:
         header: name of each column.
         rows: cells of each row, as many as the header has.
+        numbers: whether all columns but the first hold numbers, which are aligned to the right.
     """
-    rule = "| --- |" + " ---: |" * (len(header) - 1)
+    rule = "| --- |" + (" ---: |" if numbers else " --- |") * (len(header) - 1)
     return "\n".join([_line(header), rule, *map(_line, rows)])
 
 

@@ -38,11 +38,11 @@ def resize(images: Tensor, size: int) -> Tensor:
 
 
 def to_grid(images: Tensor, columns: int | None = None) -> Tensor:
-    """Lay uint8 [N, 3, H, W] out as one picture, row by row, white where none is left.
+    """Lay uint8 [N, 3, H, W] out as one picture, row by row, white where there are no more.
 
     Args:
         images: at least one.
-        columns: pictures in a row; None for about as many as there are rows.
+        columns: pictures per row; None for about as many as there are rows.
     """
     columns = columns or math.ceil(math.sqrt(len(images)))
     blank = images.new_full((-len(images) % columns, *images.shape[1:]), 255)

@@ -7,18 +7,18 @@ from typing import Any
 from tqdm import tqdm
 
 _SECONDS_BETWEEN_LINES = 30.0
-_SECONDS_WORTH_A_LINE = 10.0  # shorter work leaves nothing in a log
+_SECONDS_FOR_A_LINE = 10.0  # shorter work leaves no line in a log
 
 
 class ProgressBar(tqdm):
-    """tqdm, but where stderr is no terminal (a file, Slurm, CI) it prints whole lines, and few of them.
+    """tqdm, except that it prints a few whole lines where stderr is not a terminal (a file, Slurm, CI).
 
     There a bar prints a line every 30 seconds, and, unless it stands inside another one, a last line when it closes
-    after more than 10 seconds. Takes what tqdm takes; `TQDM_DISABLE=1` silences it as it does tqdm.
+    after more than 10 seconds. Takes the arguments of tqdm; `TQDM_DISABLE=1` silences it, too.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        # All set first: tqdm's own constructor may draw already.
+        # Set before the rest: tqdm's own constructor may draw already.
         stream = options.get("file") or sys.stderr
         self._in_log = not (hasattr(stream, "isatty") and stream.isatty())
         self._began = self._last_line = time.monotonic()
@@ -37,7 +37,7 @@ class ProgressBar(tqdm):
         if not self._in_log:
             return super().display(msg, pos)
         now = time.monotonic()
-        if msg != "" and now - self._last_line >= _SECONDS_BETWEEN_LINES:  # "" is how tqdm wipes a bar out
+        if msg != "" and now - self._last_line >= _SECONDS_BETWEEN_LINES:  # tqdm clears a bar with ""
             self._print_line(now)
         return False
 
@@ -46,7 +46,7 @@ class ProgressBar(tqdm):
         outermost, was_open = not getattr(self, "pos", 0), not getattr(self, "disable", True)
         super().close()
         now = time.monotonic()
-        took_long = now - self._began > _SECONDS_WORTH_A_LINE
+        took_long = now - self._began > _SECONDS_FOR_A_LINE
         if self._in_log and was_open and outermost and took_long and self.n != self._last_count:
             self._print_line(now)
 

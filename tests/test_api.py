@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 from PIL import Image
 
 import ganrev
-from ganrev.api import fit
+from ganrev.api import crop_and_resize
 from ganrev.paths import config_dir
 from ganrev.pixels import from_pillow, resize, to_pillow
 from tests.tiny import TinyGenerator, compose_config, smooth_images
@@ -114,20 +114,20 @@ def test_a_codec_is_loaded_inside_a_program_that_uses_hydra():
 
 def test_an_aligned_celeba_image_is_cut_and_not_resized_for_128_pixels():
     picture = to_pillow(smooth_images(1, 218)[0, :, :, :178])
-    fitted, done = fit(picture, 128)
+    fitted, done = crop_and_resize(picture, 128)
     assert done == ["cut 178 x 218 to CelebA's face window, rows 57-184 and columns 25-152"]
     assert torch.equal(fitted, from_pillow(picture)[:, 57:185, 25:153])
 
 
 def test_a_wide_photo_loses_its_sides():
     image = smooth_images(1, 200)[0, :, :128]
-    fitted, (done,) = fit(to_pillow(image), 128)
+    fitted, (done,) = crop_and_resize(to_pillow(image), 128)
     assert torch.equal(fitted, image[:, :, 36:164])
     assert done.startswith("cut 200 x 128 to the centred square of 128 x 128; the face")
 
 
 def test_a_square_photo_is_resized():
     image = smooth_images(1, 256)[0]
-    fitted, done = fit(to_pillow(image), 128)
+    fitted, done = crop_and_resize(to_pillow(image), 128)
     assert torch.equal(fitted, resize(image[None], 128)[0])
     assert done == ["resized to 128 x 128"]

@@ -1,4 +1,4 @@
-"""`ganrev bench`: how fast and how lean reversal is, beside a plain loop, measured in turn.
+"""`ganrev bench`: speed and memory of reversal, measured in turn with a plain loop.
 
 The plain loop does what public re-implementations do: one image at a time, float32, Adam at a constant rate, weight
 gradients left on. Generator, loss and pictures are the same for both; lane-steps are compared with lane-steps, and the
@@ -49,7 +49,7 @@ def with_linear_start(codec: GanCodec, plan: points.Plan) -> dict[str, GanCodec]
     if type(codec.generator).invert_linear_map is Generator.invert_linear_map:
         return {}
     found = {}
-    longer = f"fast, {plan.more_steps} steps", [f"reversal.steps={plan.more_steps}"]
+    longer = f"fast, {plan.num_more_steps} steps", [f"reversal.steps={plan.num_more_steps}"]
     for name, overrides in (("fast", []), longer):
         found[name] = copy.copy(codec)
         found[name].reversal = instantiate(compose_config(["reversal=fast", *overrides]).reversal)
@@ -75,12 +75,14 @@ def measure(codec: GanCodec, images: Tensor, plan: points.Plan) -> tuple[pd.Data
     """
     networks = {"plain": plain_generator(codec.generator), "plain, frozen": plain_generator(codec.generator, True)}
     rows = points.speed(codec, networks, images, plan)
-    steps, batch = measures.WARM_UP, tile(images, codec.device.lanes)
+    num_steps, batch = measures.WARM_UP, tile(images, codec.device.lanes)
     operators = measures.rank_operators(
-        codec.device.torch_device, partial(measures.descend, codec, batch, steps, [steps]), steps * len(batch)
+        codec.device.torch_device,
+        partial(measures.descend, codec, batch, num_steps, [num_steps]),
+        num_steps * len(batch),
     )
     racers = {"ganrev": codec} | with_linear_start(codec, plan)
-    found = race(racers, networks["plain"], images, plan.long_rounds, plan.plain_steps)
+    found = race(racers, networks["plain"], images, plan.num_long_rounds, plan.num_plain_steps)
     rows += points.to_plain_ssim(found)
     rows += points.decoding(codec, images, plan)
     rows += points.growth(codec, networks["plain"], images, plan)
@@ -119,7 +121,7 @@ def _settings(codec: GanCodec, images: Tensor, source: str) -> dict:
 
 
 def run(plan: points.Plan, overrides: Sequence[str], faces: Path | None, out: Path) -> None:
-    """Measure everything, print the ratios, and write CSVs, a figure and where they came from."""
+    """Measure everything, print the ratios, and write CSVs, a figure and their origin."""
     began = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)  # before minutes of work, rather than after
     overrides = [*plan.overrides, *overrides]

@@ -12,11 +12,11 @@ from experiments.drawing import STYLE, WIDTH
 
 _NUM_OPERATORS = 8
 _COLOURS = {"ganrev": "C0", "plain": "0.45"}
-_LOWEST = 0.05  # SSIM below the plain loop's last; what comes before is over in no time
+_LOWEST = 0.05  # SSIM below the plain loop's last, which is where curves begin
 
 
 def draw_bench(frame: pd.DataFrame, curves: pd.DataFrame, operators: pd.DataFrame, path: Path) -> None:
-    """Draw what grows with the lanes, SSIM over seconds, and the dearest operators."""
+    """Draw what grows with the lanes, SSIM over seconds, and the operators with the largest shares."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
         top, bottom = figure.subfigures(2, 1, squeeze=False)[:, 0]
@@ -68,7 +68,7 @@ def _draw_race(ax: Axes, curves: pd.DataFrame) -> None:
     ax.set_ylim(last - _LOWEST, last + 0.1 * _LOWEST)
     ax.set_xlabel("seconds per image")
     ax.set_ylabel("SSIM, mean")
-    # Left of all curves, below the dotted line: how far apart they lie depends on the machine.
+    # Left of all curves and below the dotted line, where it hides nothing on any machine.
     ax.legend(frameon=False, fontsize="small", handlelength=1, loc="upper left", bbox_to_anchor=(0, 0.9))
 
 

@@ -28,7 +28,7 @@ WARM_UP = 3  # steps that are not timed: they allocate, and perhaps compile
 
 
 def now(device: torch.device) -> float:
-    """Return the time in seconds, once the device has done what it was told."""
+    """Return the time in seconds, once the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
@@ -59,13 +59,13 @@ class Clock:
         return len(next(iter(self.latents.values())))
 
 
-def descend(codec: GanCodec, images: Tensor, steps: int, grid: Iterable[int]) -> list[Clock]:
-    """Reverse uint8 images [L, 3, S, S] in the parts in which the codec would; returns a clock a part.
+def descend(codec: GanCodec, images: Tensor, num_steps: int, grid: Iterable[int]) -> list[Clock]:
+    """Reverse uint8 images [L, 3, S, S] in the parts in which the codec would; returns one clock per part.
 
     A clock starts before the targets and the initial latents of its part are made.
     """
     settings, device = copy.copy(codec.reversal), codec.device.torch_device
-    settings.steps, settings.restarts = steps, 1
+    settings.steps, settings.restarts = num_steps, 1
     clocks = []
     for part in images.chunk(-(-len(images) // codec.device.lanes)):
         clock = Clock(device, grid)
@@ -77,15 +77,15 @@ def descend(codec: GanCodec, images: Tensor, steps: int, grid: Iterable[int]) ->
 
 
 def descend_plainly(
-    codec: GanCodec, network: Generator, images: Tensor, steps: int, grid: Iterable[int]
+    codec: GanCodec, network: Generator, images: Tensor, num_steps: int, grid: Iterable[int]
 ) -> list[Clock]:
-    """Reverse uint8 images [N, 3, S, S] by the plain loop, from the codec's starts; a clock each."""
+    """Reverse uint8 images [N, 3, S, S] by the plain loop, from the codec's starts; returns one clock per image."""
     clocks = []
     for image in images:
         clock = Clock(codec.device.torch_device, grid)
         target = to_x(image[None].to(codec.device.torch_device))
         rng = lane_rng(codec.seed, image, 0)
-        plain_reverse(network, codec.loss, target, rng, PLAIN_LR, steps, clock)
+        plain_reverse(network, codec.loss, target, rng, PLAIN_LR, num_steps, clock)
         clocks.append(clock)
     return clocks
 
@@ -96,20 +96,20 @@ def lane_steps_per_second(clocks: Sequence[Clock]) -> float:
     return lane_steps / sum(max(clock.seconds.values()) - min(clock.seconds.values()) for clock in clocks)
 
 
-def interleave(measures: Mapping[Any, Callable[[], Any]], repetitions: int, label: str) -> dict[Any, list[Any]]:
-    """Call every measure in turn, again and again, so that what slows the machine slows all alike.
+def interleave(measures: Mapping[Any, Callable[[], Any]], num_rounds: int, label: str) -> dict[Any, list[Any]]:
+    """Call every measure in turn, again and again, so that a slow machine slows all of them equally.
 
     Args:
         measures: functions of no argument, by name.
-        repetitions: rounds.
+        num_rounds: how often each is called.
         label: of the progress bar.
 
     Returns:
-        By name, what each round brought.
+        The results of all rounds by name.
     """
     results: dict[Any, list[Any]] = {name: [] for name in measures}
-    with ProgressBar(total=repetitions * len(measures), desc=label, leave=False) as bar:
-        for _ in range(repetitions):
+    with ProgressBar(total=num_rounds * len(measures), desc=label, leave=False) as bar:
+        for _ in range(num_rounds):
             for name, measure in measures.items():
                 results[name].append(measure())
                 bar.update()
@@ -166,13 +166,13 @@ def _rate_of_products(device: torch.device, dtype: torch.dtype, size: int) -> fl
     return 2 * size**3 * products / (now(device) - began)
 
 
-def rank_operators(device: torch.device, work: Callable[[], object], lane_steps: int) -> pd.DataFrame:
-    """Return where the time of some work goes, the dearest operator first.
+def rank_operators(device: torch.device, work: Callable[[], object], num_lane_steps: int) -> pd.DataFrame:
+    """Return where the time of some work goes, the operator with the largest share first.
 
     Args:
-        device: whose time counts.
+        device: of which the time counts.
         work: run once under the profiler; run it before, too.
-        lane_steps: that the work does.
+        num_lane_steps: in the work.
 
     Returns:
         Columns operator, share (of the time in operators, time in others called from it left out),
@@ -188,7 +188,9 @@ def rank_operators(device: torch.device, work: Callable[[], object], lane_steps:
         if event.device_type != DeviceType.CPU:
             continue  # a kernel, whose time its operator has already
         spent = event.self_device_time_total if on_cuda else event.self_cpu_time_total
-        lines.append({"operator": event.key, "microseconds_per_lane_step": spent / lane_steps, "calls": event.count})
+        lines.append(
+            {"operator": event.key, "microseconds_per_lane_step": spent / num_lane_steps, "calls": event.count}
+        )
     frame = pd.DataFrame(lines).sort_values("microseconds_per_lane_step", ascending=False, ignore_index=True)
     frame.insert(1, "share", frame["microseconds_per_lane_step"] / frame["microseconds_per_lane_step"].sum())
     return frame[frame["share"] > 0]

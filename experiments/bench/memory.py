@@ -21,7 +21,7 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def _start(device: torch.device) -> int:
-    """Return the bytes in use, and forget how many were before."""
+    """Return the bytes in use, and reset the peak."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)

@@ -1,7 +1,7 @@
 """The plain loop of public re-implementations of GAN reversal, to measure ours against.
 
 One picture at a time, float32, Adam at a constant rate on z. The weights keep `requires_grad`, so each backward pass
-computes their gradients too, and nobody clears those. Some public code does freeze them (yxlao/reverse-gan.pytorch),
+computes their gradients too, which are never cleared. Some public code does freeze them (yxlao/reverse-gan.pytorch),
 other code that grew out of it does not (adrianalbert/BEGAN-pytorch, latent_space.py): `frozen` is the difference.
 
 The network is ours, and so is its forward pass. On a CPU that helps the plain loop by keeping tensors channels_last
@@ -30,7 +30,7 @@ def plain_reverse(
     target: Tensor,
     rng: torch.Generator,
     lr: float,
-    steps: int,
+    num_steps: int,
     on_step: Callable[[int, Tensor], None],
 ) -> Tensor:
     """Find a latent for one picture; returns z, float32 [1, D].
@@ -41,15 +41,15 @@ def plain_reverse(
         target: x, float32 [1, 3, S, S] on the generator's device.
         rng: its first draw from the prior is the initial z.
         lr: Adam's rate.
-        steps: number of gradient steps.
+        num_steps: of gradient descent.
         on_step: called with the step and z before each step, and once more after the last.
     """
     z = generator.sample_prior(1, rng).to(target.device).requires_grad_(True)
     optimizer = torch.optim.Adam([z], lr=lr)
-    for step in range(steps):
+    for step in range(num_steps):
         on_step(step, z.detach())
         optimizer.zero_grad()
         loss(generator(z), target).sum().backward()
         optimizer.step()
-    on_step(steps, z.detach())
+    on_step(num_steps, z.detach())
     return z.detach()

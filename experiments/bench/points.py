@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from experiments.bench import measures
-from experiments.bench.race import Descent, ratio_of_each, tile
+from experiments.bench.race import TimedDescent, ratio_of_each, tile
 from ganrev.codecs.gan import GanCodec
 from ganrev.evaluation.child import ask_module
 from ganrev.evaluation.decoding import BATCH_SIZE
@@ -18,7 +18,7 @@ from ganrev.generator.base import Generator
 from ganrev.progress import ProgressBar
 
 COLUMNS = ("point", "measure", "variant", "lanes", "unit", "median", "lowest", "highest", "repetitions")
-FIT_LANES = 8  # so many fit a CPU's cache; what a lane costs in the largest batch is compared with them
+CACHED_LANES = 8  # so few stay in a CPU's cache; the cost per lane in the largest batch is compared with theirs
 GEMM_SIZES = {"cpu": (1024, 2048, 4096), "cuda": (4096, 8192)}  # sides of matrices, the best counts
 
 Case = TypeVar("Case", bound=tuple[str, int | None])  # variant and number of lanes
@@ -30,24 +30,24 @@ class Plan:
 
     Attributes:
         num_images: pictures of the race.
-        plain_steps: of the plain loop in the race.
-        more_steps: of one more descent in the race, which costs more than `reversal=fast` and ends higher.
-        rounds: repetitions of speed and decoding.
-        long_rounds: repetitions of what takes long, the race and growth with lanes.
-        lanes: batch sizes for growth; `FIT_LANES` is one of them.
+        num_plain_steps: of the plain loop in the race.
+        num_more_steps: of one more descent in the race, which costs more than `reversal=fast` and ends higher.
+        num_rounds: repetitions of speed and decoding.
+        num_long_rounds: repetitions of what takes long, the race and growth with lanes.
+        lanes: batch sizes for growth; `CACHED_LANES` is one of them.
         memory_lanes: batch sizes whose memory is measured, each in a process of its own.
-        timed_steps: of a measurement of speed.
+        num_timed_steps: of a measurement of speed.
         overrides: of configs/config.yaml; the user's come after them.
     """
 
     num_images: int
-    plain_steps: int
-    more_steps: int
-    rounds: int
-    long_rounds: int
+    num_plain_steps: int
+    num_more_steps: int
+    num_rounds: int
+    num_long_rounds: int
     lanes: tuple[int, ...]
     memory_lanes: tuple[int, ...]
-    timed_steps: int
+    num_timed_steps: int
     overrides: tuple[str, ...] = ()
 
 
@@ -64,9 +64,9 @@ def rows_of(point: str, measure: str, unit: str, cases: Mapping[Case, measures.V
     ]
 
 
-def _timed(steps: int) -> tuple[int, int]:
-    """Return the first and the last step of a clock that times so many."""
-    return measures.WARM_UP, measures.WARM_UP + steps
+def _timed(num_steps: int) -> tuple[int, int]:
+    """Return the first and the last step of a clock that times a number of steps."""
+    return measures.WARM_UP, measures.WARM_UP + num_steps
 
 
 def speed(codec: GanCodec, networks: Mapping[str, Generator], images: Tensor, plan: Plan) -> list[dict]:
@@ -79,19 +79,20 @@ def speed(codec: GanCodec, networks: Mapping[str, Generator], images: Tensor, pl
         plan: how much to measure.
     """
     device, lanes = codec.device.torch_device, codec.device.lanes
-    grid = _timed(plan.timed_steps)
+    grid = _timed(plan.num_timed_steps)
     todo = {("ganrev", lanes): partial(measures.descend, codec, tile(images, lanes), grid[-1], grid)}
     for name, network in networks.items():
         todo[name, 1] = partial(measures.descend_plainly, codec, network, images[:1], grid[-1], grid)
     sizes = GEMM_SIZES[device.type]
     dtypes = {codec.device.precision: codec.device.dtype, "float32": torch.float32}
     gemms = {(key, None): partial(measures.gemm_rate, device, dtype, sizes) for key, dtype in dtypes.items()}
-    found = measures.interleave({**todo, **gemms}, plan.rounds, "measuring speed")
+    # Measure in turn, then compare within each round.
+    found = measures.interleave({**todo, **gemms}, plan.num_rounds, "measuring speed")
     rates = {case: [measures.lane_steps_per_second(clocks) for clocks in found[case]] for case in todo}
     ours = rates["ganrev", lanes]
     times = {(f"ganrev / {name}", lanes): measures.ratios(ours, rates[name, 1]) for name in networks}
-    flops = {("ganrev", lanes): measures.count_flops(codec.generator, FIT_LANES)}
-    flops |= {(name, 1): measures.count_flops(network, FIT_LANES) for name, network in networks.items()}
+    flops = {("ganrev", lanes): measures.count_flops(codec.generator, CACHED_LANES)}
+    flops |= {(name, 1): measures.count_flops(network, CACHED_LANES) for name, network in networks.items()}
     return [
         *rows_of("a", "lane_steps_per_second", "1/s", rates),
         *rows_of("a", "speed", "times", times),
@@ -118,7 +119,7 @@ def _shares(
     ]
 
 
-def to_plain_ssim(found: Mapping[str, Descent]) -> list[dict]:
+def to_plain_ssim(found: Mapping[str, TimedDescent]) -> list[dict]:
     """Return the rows of (b): time to the SSIM at which the plain loop ends."""
     plain = found["plain"]
     target = float(plain.ssim[:, -1].mean())
@@ -169,7 +170,7 @@ def decoding(codec: GanCodec, images: Tensor, plan: Plan) -> list[dict]:
     """Measure (e) the time to decode a picture, alone and in batches."""
     drafts = copy.copy(codec)
     drafts.reversal = copy.copy(codec.reversal)
-    drafts.reversal.steps = 1  # what is in a file does not change how long it takes to decode
+    drafts.reversal.steps = 1  # the content of a file does not change how long it takes to decode
     blobs = drafts.encode(images)
 
     def milliseconds(number: int) -> float:
@@ -180,24 +181,24 @@ def decoding(codec: GanCodec, images: Tensor, plan: Plan) -> list[dict]:
 
     milliseconds(1)  # burn-in
     numbers = sorted({*plan.lanes, BATCH_SIZE})
-    found = measures.interleave({n: partial(milliseconds, n) for n in numbers}, plan.rounds, "decoding")
+    found = measures.interleave({n: partial(milliseconds, n) for n in numbers}, plan.num_rounds, "decoding")
     return rows_of("e", "decode", "ms per image", {("ganrev", n): values for n, values in found.items()})
 
 
 def growth(codec: GanCodec, network: Generator, images: Tensor, plan: Plan) -> list[dict]:
-    """Measure (f) what a lane-step costs in batches of more and more lanes, cut into parts as the codec does."""
-    grid = _timed(plan.timed_steps)
+    """Measure (f) the cost of a lane-step in batches of more and more lanes, cut into parts as the codec does."""
+    grid = _timed(plan.num_timed_steps)
     todo = {("plain", 1): partial(measures.descend_plainly, codec, network, images[:1], grid[-1], grid)}
     for lanes in plan.lanes:
-        grid = _timed(max(4, 64 // lanes))  # few lanes are over in no time
+        grid = _timed(max(4, 64 // lanes))  # with few lanes, more steps
         todo["ganrev", lanes] = partial(measures.descend, codec, tile(images, lanes), grid[-1], grid)
-    found = measures.interleave(todo, plan.long_rounds, "measuring growth")
+    found = measures.interleave(todo, plan.num_long_rounds, "measuring growth")
     rates = {case: [measures.lane_steps_per_second(clocks) for clocks in rounds] for case, rounds in found.items()}
     costs = {case: [1e3 / rate for rate in values] for case, values in rates.items()}
     most = max(plan.lanes)
-    times = measures.ratios(costs["ganrev", most], costs["ganrev", FIT_LANES])
+    times = measures.ratios(costs["ganrev", most], costs["ganrev", CACHED_LANES])
     return [
         *rows_of("f", "lane_steps_per_second", "1/s", rates),
         *rows_of("f", "milliseconds_per_lane_step", "ms", costs),
-        *rows_of("f", "cost_of_a_lane", "times", {(f"{most} / {FIT_LANES} lanes", None): times}),
+        *rows_of("f", "cost_of_a_lane", "times", {(f"{most} / {CACHED_LANES} lanes", None): times}),
     ]

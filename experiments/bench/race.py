@@ -15,15 +15,15 @@ from ganrev.evaluation.metrics import distortion
 from ganrev.generator.base import Generator
 from ganrev.progress import ProgressBar
 
-_POINTS = 60  # of the grid of steps at which pictures are scored
+_NUM_POINTS = 60  # of the grid of steps at which pictures are scored
 
 
 @dataclass(frozen=True)
-class Descent:
-    """One way down over N pictures, noted at G steps; pictures are drawn and scored after the clocks have stopped.
+class TimedDescent:
+    """One way of descending over N pictures, timed at G steps; pictures are drawn and scored after the clocks stopped.
 
     Attributes:
-        lanes: that shared a batch, at most.
+        lanes: number of lanes that shared a batch, at most.
         grid: [G], steps.
         rounds: float [R, G], seconds per image in each round, since the start of the picture or of its part.
         seconds: float [N, G], of each picture, the median over rounds.
@@ -56,13 +56,13 @@ class Descent:
         ]
 
 
-def ratio_of_each(plain: Descent, ours: Descent) -> list[float]:
+def ratio_of_each(plain: TimedDescent, ours: TimedDescent) -> list[float]:
     """Return plain over our seconds, each picture to its own last SSIM of the plain loop; 0 for never."""
     targets = plain.ssim[:, -1]
     return ratios(plain.seconds_of_each_to(targets), ours.seconds_of_each_to(targets))
 
 
-def curves(descents: Mapping[str, Descent]) -> pd.DataFrame:
+def curves(descents: Mapping[str, TimedDescent]) -> pd.DataFrame:
     """Return variant, step, seconds_per_image and ssim: means over pictures, medians over rounds."""
     frames = [
         pd.DataFrame(
@@ -94,33 +94,33 @@ def scores(codec: GanCodec, latents: Tensor, image: Tensor) -> np.ndarray:
 
 
 def race(
-    codecs: Mapping[str, GanCodec], network: Generator, images: Tensor, rounds: int, plain_steps: int
-) -> dict[str, Descent]:
+    codecs: Mapping[str, GanCodec], network: Generator, images: Tensor, num_rounds: int, num_plain_steps: int
+) -> dict[str, TimedDescent]:
     """Reverse uint8 images [N, 3, S, S] by the plain loop and by codecs, in turn.
 
-    On a GPU a codec has as many lanes as the device likes, and pictures repeat to fill them; a CPU is full with few.
+    On a GPU a codec uses as many lanes as suit the device, and pictures are repeated to fill them; a CPU needs few.
 
     Args:
         codecs: by name; of one generator and device.
         network: of the plain loop.
         images: the pictures.
-        rounds: how often codecs run; the plain loop takes each picture once.
-        plain_steps: of the plain loop.
+        num_rounds: how often codecs run; the plain loop takes each picture once.
+        num_plain_steps: of the plain loop.
 
     Returns:
         Descents by name, `plain` among them.
     """
-    rounds = min(rounds, len(images))
+    num_rounds = min(num_rounds, len(images))
     codec = next(iter(codecs.values()))
     fills = codec.device.torch_device.type == "cuda"
     lanes = tile(images, max(len(images), codec.device.lanes if fills else 0))
-    grids = {name: _grid(codec.reversal.steps) for name, codec in codecs.items()} | {"plain": _grid(plain_steps)}
+    grids = {name: _grid(codec.reversal.steps) for name, codec in codecs.items()} | {"plain": _grid(num_plain_steps)}
     clocks: dict[str, list[list[Clock]]] = {name: [] for name in grids}
-    bar = ProgressBar(total=len(images) + rounds * len(codecs), desc="racing to the plain loop's SSIM", leave=False)
-    for first in range(rounds):
+    bar = ProgressBar(total=len(images) + num_rounds * len(codecs), desc="racing to the plain loop's SSIM", leave=False)
+    for first in range(num_rounds):
         clocks["plain"].append([])
-        for image in images[first::rounds].split(1):
-            clocks["plain"][-1] += descend_plainly(codec, network, image, plain_steps, grids["plain"])
+        for image in images[first::num_rounds].split(1):
+            clocks["plain"][-1] += descend_plainly(codec, network, image, num_plain_steps, grids["plain"])
             bar.update()
         for name, ours in codecs.items():
             clocks[name].append(descend(ours, lanes, ours.reversal.steps, grids[name]))
@@ -130,12 +130,12 @@ def race(
     return descents | {"plain": _plain(codec, images, grids["plain"], clocks["plain"])}
 
 
-def _grid(steps: int) -> list[int]:
-    return sorted({*range(0, steps, max(1, steps // _POINTS)), steps})
+def _grid(num_steps: int) -> list[int]:
+    return sorted({*range(0, num_steps, max(1, num_steps // _NUM_POINTS)), num_steps})
 
 
-def _ours(codec: GanCodec, images: Tensor, grid: list[int], rounds: list[list[Clock]]) -> Descent:
-    """A lane's seconds are those of its part over the lanes in it; every round finds the same latents."""
+def _ours(codec: GanCodec, images: Tensor, grid: list[int], rounds: list[list[Clock]]) -> TimedDescent:
+    """Return the timed descent of a codec, each part's seconds divided by its lanes; rounds find the same latents."""
     shares = np.stack(
         [
             np.concatenate([np.tile(noted(c, grid)[0] / c.num_lanes, (c.num_lanes, 1)) for c in clocks])
@@ -144,16 +144,16 @@ def _ours(codec: GanCodec, images: Tensor, grid: list[int], rounds: list[list[Cl
     )
     z = torch.cat([noted(clock, grid)[1] for clock in rounds[0]], dim=1).unbind(1)
     each = np.median(shares, axis=0)[: len(images)]
-    return Descent(rounds[0][0].num_lanes, grid, shares.mean(axis=1), each, _score(codec, images, z))
+    return TimedDescent(rounds[0][0].num_lanes, grid, shares.mean(axis=1), each, _score(codec, images, z))
 
 
-def _plain(codec: GanCodec, images: Tensor, grid: list[int], rounds: list[list[Clock]]) -> Descent:
-    """Round r took pictures r, r + R, and so on."""
+def _plain(codec: GanCodec, images: Tensor, grid: list[int], rounds: list[list[Clock]]) -> TimedDescent:
+    """Return the timed descent of the plain loop, whose round r took pictures r, r + R, and so on."""
     found = {r + i * len(rounds): noted(c, grid) for r, clocks in enumerate(rounds) for i, c in enumerate(clocks)}
     seconds = np.stack([found[i][0] for i in range(len(images))])
     of_rounds = np.stack([seconds[r :: len(rounds)].mean(axis=0) for r in range(len(rounds))])
     z = [found[i][1][:, 0] for i in range(len(images))]
-    return Descent(1, grid, of_rounds, seconds, _score(codec, images, z))
+    return TimedDescent(1, grid, of_rounds, seconds, _score(codec, images, z))
 
 
 def _score(codec: GanCodec, images: Tensor, latents: Sequence[Tensor]) -> np.ndarray:
@@ -161,6 +161,6 @@ def _score(codec: GanCodec, images: Tensor, latents: Sequence[Tensor]) -> np.nda
     return np.stack([scores(codec, z, image) for image, z in zip(bar, latents, strict=False)])
 
 
-def tile(images: Tensor, number: int) -> Tensor:
-    """Return so many images, repeating those there are."""
-    return images[torch.arange(number) % len(images)]
+def tile(images: Tensor, num_images: int) -> Tensor:
+    """Return a number of images, repeating the given ones."""
+    return images[torch.arange(num_images) % len(images)]

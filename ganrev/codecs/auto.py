@@ -1,4 +1,4 @@
-"""GAN reversal without a person in the loop: asked for a size or a quality, it chooses everything else."""
+"""GAN reversal that is given a size or a quality and chooses all other settings by itself."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from ganrev.reversal.reversing import lane_rng
 _JUDGES: dict[str, type[nn.Module]] = {"ssim": SSIM, "psnr": MSE}
 _LIMITS = {"ssim": (0.0, 1.0), "psnr": (5.0, 60.0)}
 _BETAS = (0.7, 0.9)  # of Adam
-_SMALLEST = 16  # bytes: header, width, and next to nothing
+_SMALLEST = 16  # bytes: header, width, and hardly any payload
 
 FileSize = Annotated[Whole, Field(ge=_SMALLEST, description=f"a whole number of at least {_SMALLEST}")]
 LearningRates = Annotated[
@@ -39,8 +39,8 @@ class Budget:
 
     Attributes:
         num_steps: of the descent.
-        rungs: after so many steps, one lane in so many of those that began goes on, and at least one; after the last
-            step one alone.
+        rungs: pairs of a number of steps and n: after those steps one lane in n of those that began goes on, at least
+            one; after the last step a single one.
         rate_control: of the search for symbols that follows.
     """
 
@@ -60,11 +60,11 @@ class Choice:
         loss: name of the loss of the lane that was kept.
         lr: its learning rate.
         restart: its number among the starts of the picture.
-        lmbda: the loss that a byte was allowed to cost.
+        lmbda: lambda, the loss that one byte was allowed to cost.
         step_size: times each latent's own.
         hit: whether the target was reached.
         target: what was asked for, such as `250 bytes` or `ssim:0.72`.
-        exhausted: whether fewer bytes than asked for are all that z can use: finer rounding would show nowhere.
+        exhausted: whether the file is smaller than asked for because finer rounding would not be visible.
     """
 
     num_bytes: int
@@ -84,7 +84,7 @@ class Choice:
         missed = "" if self.hit else f"; missed {self.target}: {reason}"
         return (
             f"chose loss {self.loss}, learning rate {self.lr:g}, start {self.restart}, "
-            f"{self.lmbda:.2g} of loss a byte, step {self.step_size:.3g}{missed}"
+            f"{self.lmbda:.2g} of loss per byte, step {self.step_size:.3g}{missed}"
         )
 
     def columns(self) -> dict[str, object]:
@@ -113,11 +113,11 @@ def parse_quality(quality: str) -> tuple[str, float]:
 
 
 class AutoCodec(LatentCodec):
-    """Compresses a picture to a size, or to a quality, in as few bytes as it can.
+    """Compresses a picture to a size, or to a quality in as few bytes as it can.
 
-    Several lanes start for each picture, one for each loss, learning rate and restart; poor ones stop early and the
-    steps go to the promising (`reversal.halving`). Then symbols are searched for at a price of bytes that is moved
-    until the target is hit, a size from below and a quality from above.
+    Several lanes start for each picture, one for each loss, learning rate and restart; the worse ones are dropped early
+    (`ganrev.reversal.halving`). Then symbols are searched for with a lambda that is changed until the target is hit, a
+    size from below and a quality from above.
 
     Args:
         generator: frozen.
@@ -165,7 +165,7 @@ class AutoCodec(LatentCodec):
         self.budget = budget
 
     def encode_with_report(self, images: Tensor) -> EncodeReport:
-        """Compress uint8 [N, 3, S, S] RGB to N `.gr` files; the choices tell how."""
+        """Compress uint8 [N, 3, S, S] RGB to N `.gr` files; the report says what was chosen."""
         blobs, choices = self.choose(images)
         return EncodeReport(blobs, choices=[choice.columns() for choice in choices], remarks=list(map(str, choices)))
 
@@ -206,29 +206,31 @@ class AutoCodec(LatentCodec):
 
     def reverse(self, images: Tensor) -> tuple[Tensor, list[int]]:
         """Return latents float32 [N, D] of uint8 pictures [N, 3, S, S], and the lane that each came from."""
-        found = self.device.in_parts(lambda part: self._halve(images[part]), len(images))
+        found = self.device.in_parts(lambda part: self._reverse_part(images[part]), len(images))
         return torch.cat([z for z, _ in found]), [lane for _, lanes in found for lane in lanes]
 
-    def _halve(self, images: Tensor) -> tuple[Tensor, list[int]]:
-        """Descend in every lane of a few pictures, dropping the poor after each rung."""
+    def _reverse_part(self, images: Tensor) -> tuple[Tensor, list[int]]:
+        """Descend in every lane of a few pictures, and drop the worse lanes after each rung."""
         num_lanes, num_steps = len(self.lanes), self.budget.num_steps
         targets = self.renderer.targets(images)
         rungs = [Rung(steps, max(1, num_lanes // one_in)) for steps, one_in in self.budget.rungs]
-        going = {rung.num_steps: rung.num_lanes for rung in [*rungs, Rung(num_steps, 1)]}
+        num_staying = {rung.num_steps: rung.num_lanes for rung in [*rungs, Rung(num_steps, 1)]}
         picture = torch.arange(len(images)).repeat_interleave(num_lanes).to(targets.device)
         descent = self._start(images, targets[picture])
         for step in ProgressBar(range(num_steps), desc="reversing", unit="step", leave=False, mininterval=0.5):
             descent.step(0.5 * (1 + math.cos(math.pi * step / num_steps)))
-            stay = going.get(descent.num_done)
+            stay = num_staying.get(descent.num_done)
             if stay is not None and stay * len(images) < len(descent.lanes):
-                verdicts = torch.full_like(descent.losses[:, 0], math.inf)
-                verdicts[descent.lanes] = self._judge(descent.z[descent.lanes], targets[picture[descent.lanes]])
-                descent.drop(outranked(verdicts, descent.dropped, num_lanes, stay))
+                distortions = torch.full_like(descent.losses[:, 0], math.inf)
+                distortions[descent.lanes] = self._distortions(
+                    descent.z[descent.lanes], targets[picture[descent.lanes]]
+                )
+                descent.drop(outranked(distortions, descent.dropped, num_lanes, stay))
                 descent.keep(~descent.dropped)
         return descent.z[descent.lanes].cpu(), (descent.lanes % num_lanes).tolist()
 
     def _start(self, images: Tensor, targets: Tensor) -> Descent:
-        """Return the descent of all lanes of uint8 pictures [N, 3, S, S], given the x that each aims at."""
+        """Return the descent of all lanes of uint8 pictures [N, 3, S, S], given the target x of each lane."""
         starts = [
             self.generator.sample_prior(1, lane_rng(self.seed, image, restart))
             for image in images
@@ -245,8 +247,8 @@ class AutoCodec(LatentCodec):
         )
 
     @torch.no_grad()
-    def _judge(self, z: Tensor, targets: Tensor) -> Tensor:
-        """Return the distortion of each lane's picture, infinite where it is none; latents [M, D], x [M, 3, S, S]."""
+    def _distortions(self, z: Tensor, targets: Tensor) -> Tensor:
+        """Return the distortion of each lane's picture, [M], never NaN; latents [M, D], x [M, 3, S, S]."""
         return self.loss(self.renderer.fast_generator(z), targets).float().nan_to_num(math.inf)
 
 

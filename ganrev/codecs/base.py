@@ -67,23 +67,23 @@ class CodecIdentity:
 
     Attributes:
         name: of the codec, in lower case; the run's folder begins with it.
-        step: distance between symbols as the file stores it; None for a codec without one.
+        step_size: distance between neighbouring values as the file stores it; None for a codec without one.
         precision: name of the dtype that the encoder computes in; None where there is no choice.
         weights: SHA-256 of all that the decoder has learned, hexadecimal; None for a codec that has learned nothing.
     """
 
     name: str
-    step: float | None = None
+    step_size: float | None = None
     precision: str | None = None
     weights: str | None = None
 
 
 class DescribedCodec(ABC):
-    """A codec that has more to tell than its files. The harness asks; a codec that has nothing to add need not derive.
+    """A codec that reports more than its files. The harness asks for it; a codec with nothing to add need not derive.
 
     Attributes:
-        suffix: as of `Codec`.
-        image_size: as of `Codec`.
+        suffix: as in `Codec`.
+        image_size: as in `Codec`.
         has_learned: whether it was trained on pictures, so that scores on those would flatter it.
         card: the model card, JSON, that lists the pictures trained on; None where there is none.
     """
@@ -95,7 +95,7 @@ class DescribedCodec(ABC):
 
     @abstractmethod
     def encode_with_report(self, images: Tensor) -> EncodeReport:
-        """Compress uint8 [N, 3, H, W] RGB to N files, and tell how; raises what `Codec.encode` does."""
+        """Compress uint8 [N, 3, H, W] RGB to N files, with a report; raises what `Codec.encode` does."""
 
     @abstractmethod
     def decode(self, blobs: list[bytes]) -> Tensor:
@@ -131,7 +131,7 @@ class _Undescribed(DescribedCodec):
 
 
 def described(codec: Codec) -> DescribedCodec:
-    """Return a codec with all that the harness may ask, by the defaults of `DescribedCodec` where it tells nothing."""
+    """Return a codec with all that the harness may ask for; where it says nothing, the defaults of `DescribedCodec`."""
     return codec if isinstance(codec, DescribedCodec) else _Undescribed(codec)
 
 

@@ -62,19 +62,19 @@ class GanCodec(LatentCodec):
 
     def identity(self) -> CodecIdentity:
         """Return what can change its results beside its configuration; the scale may come from the generator's card."""
-        return dataclasses.replace(super().identity(), step=self.step_size)
+        return dataclasses.replace(super().identity(), step_size=self.step_size)
 
     def encode_with_report(self, images: Tensor) -> EncodeReport:
-        """Compress uint8 [N, 3, S, S] RGB, S the generator's size, to N `.gr` files; the trace tells of the descent."""
+        """Compress uint8 [N, 3, S, S] RGB, S the generator's size, to N `.gr` files; with a trace of the descent."""
         check_images(images, self.image_size)
         if not len(images):
             return EncodeReport([])
-        # Reverse all lanes, the restarts of a picture side by side.
+        # Reverse all lanes; the restarts of a picture lie side by side.
         restarts = self.reversal.restarts
         lane_images = images.repeat_interleave(restarts, dim=0)
         rngs = [lane_rng(self.seed, image, i % restarts) for i, image in enumerate(lane_images)]
         found, recorders = self._reverse(lane_images, rngs)
-        # Round those that went on to the end, as many of each picture, and keep the best.
+        # Round the lanes that reached the end, equally many of each picture, and keep the best.
         lanes = (~found.dropped).nonzero().flatten()
         symbols, costs = self._symbols(found.z[lanes].cpu(), lane_images[lanes], [rngs[lane] for lane in lanes])
         best = costs.view(len(images), -1).argmin(dim=1) + torch.arange(0, len(lanes), len(lanes) // len(images))
@@ -108,7 +108,7 @@ class GanCodec(LatentCodec):
     def _symbols(self, z: Tensor, images: Tensor, rngs: list[torch.Generator]) -> tuple[Tensor, Tensor]:
         """Return the symbols of each lane, int32 [L, D], and what chooses among restarts, float32 [L].
 
-        Symbols that were searched for stand beside plainly rounded ones, and the better are kept.
+        Where symbols are searched for they are compared with plain rounding, and the better ones are kept.
         """
         in_z = self.coder.step_sizes(self.step_size)
         plain = quantise(z, in_z)

@@ -15,7 +15,7 @@ from ganrev.reversal.device import Device
 
 
 class LatentCodec(DescribedCodec):
-    """Reads `.gr` files and draws what they say; subclasses write them.
+    """Reads `.gr` files and draws their pictures; subclasses write them.
 
     Args:
         generator: frozen; pictures must have its size.
@@ -26,9 +26,9 @@ class LatentCodec(DescribedCodec):
         seed: of the initial latents.
 
     Attributes:
-        coder: symbols to files and back.
+        coder: turns symbols into files and back.
         renderer: draws latents.
-        search: finds symbols that are worth their bytes.
+        search: finds symbols of low D + lambda R.
 
     Raises:
         ValueError: a seed that is no whole number, a loss that cannot take the generator's size, or a generator
@@ -43,14 +43,14 @@ class LatentCodec(DescribedCodec):
     def __init__(
         self, generator: Generator, loss: nn.Module, entropy: Entropy, scaled: bool, device: Device, seed: Whole
     ) -> None:
-        container.fingerprint(generator.digest)  # files would not tell which generator made them
+        container.fingerprint(generator.digest)  # without it files could not name the generator that made them
         self.device, self.seed = device, seed
         self.renderer = Renderer(generator, device)
         self.generator, self.image_size, self.card = self.renderer.generator, generator.image_size, generator.card
         self.loss = loss.to(device.torch_device)
         self.coder = LatentCoder(self.generator, entropy, scaled)
         self.search = SymbolSearch(self.renderer, self.loss, self.coder)
-        # A loss that cannot take this size says so now, not after the descent.
+        # A loss that cannot take this size raises now, not after the descent.
         self.loss(self._blank(), self._blank())
 
     def _blank(self) -> Tensor:

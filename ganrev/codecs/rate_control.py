@@ -1,4 +1,4 @@
-"""Files of a given size, or of a given quality: move what a byte may cost until they come out so."""
+"""Files of a given size, or of a given quality: change lambda until they have it."""
 
 import math
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from ganrev.codecs.symbol_search import SymbolSearch
 from ganrev.coding.quantiser import Effort, dequantise, step_size_for
 from ganrev.reversal.reversing import lane_rng
 
-_NEAR = 0.98  # a size is hit from below where the file takes this share of it
-_CLOSE = 0.98  # a quality is hit where the distortion is this share of what is allowed
+_LEAST_SIZE = 0.98  # a size is hit where the file takes at least this share of it, and no more than all
+_LEAST_DISTORTION = 0.98  # a quality is hit where the distortion is at least this share of what is allowed
 _FIRST_LAMBDA = 1e-4  # times the loss's curvature
 _LAMBDAS = (1e-7, 1.0)  # between which lambda is looked for
-# A file takes about lambda ** -0.25 bytes and its distortion grows as lambda ** 0.2, until two tries tell better; what
-# they tell is believed within bounds.
-_SHRINKS, _SHRINKS_WITHIN = 0.25, (0.1, 1.0)
-_WORSENS, _WORSENS_WITHIN = 0.2, (0.15, 1.0)
+# At first a file is taken to need lambda ** -0.25 bytes, and its distortion to grow as lambda ** 0.2; after two tries
+# the power is measured, and clamped to bounds.
+_SIZE_POWER, _SIZE_POWER_BOUNDS = 0.25, (0.1, 1.0)
+_DISTORTION_POWER, _DISTORTION_POWER_BOUNDS = 0.2, (0.15, 1.0)
 _SEARCH = Effort(num_steps=40, lr=0.04, num_rounds=25)
-_TOUCH_UP = Effort(num_steps=0, lr=0.04, num_rounds=25)
+_POLISH = Effort(num_steps=0, lr=0.04, num_rounds=25)
 
 
 @dataclass(frozen=True)
@@ -28,38 +28,38 @@ class RateBudget:
 
     Attributes:
         search: from the latents.
-        touch_up: from symbols that take too many bytes.
-        num_searches: at first.
-        num_touch_ups: after them, of the smallest file that was too large.
-        num_last_searches: where making single symbols cheaper has not led there.
+        polish: from symbols that take too many bytes.
+        num_searches: from the latents, at first.
+        num_polishings: after them, of the smallest file that was too large.
+        num_last_searches: from the latents, where polishing has not hit the target.
     """
 
     search: Effort = _SEARCH
-    touch_up: Effort = _TOUCH_UP
+    polish: Effort = _POLISH
     num_searches: int = 5
-    num_touch_ups: int = 8
+    num_polishings: int = 8
     num_last_searches: int = 2
 
 
 @dataclass
 class LambdaSearch:
-    """What a byte may cost in the next try, and between which values a better lambda may lie."""
+    """The lambda of the next try, and the bounds between which a better one may lie."""
 
     lmbda: float
     low: float = _LAMBDAS[0]
     high: float = _LAMBDAS[1]
     last: tuple[float, float] | None = None  # lambda and outcome of the last try
 
-    def power(self, outcome: float, guess: float, within: tuple[float, float]) -> float:
-        """Return how the outcome moves with lambda, as the power of a law: from this try and the last."""
+    def power(self, outcome: float, guess: float, bounds: tuple[float, float]) -> float:
+        """Return the power of lambda with which the outcome changes, measured between this try and the last."""
         last, self.last = self.last, (self.lmbda, outcome)
         if last is None or abs(apart := math.log(self.lmbda / last[0])) < 0.05:
             return guess
-        low, high = within
+        low, high = bounds
         return min(max(abs(math.log(outcome / last[1]) / apart), low), high)
 
     def move(self, raise_it: bool, guess: float) -> None:
-        """Set the next lambda: the guess, or the middle of what is left where the guess lies outside."""
+        """Set the next lambda: the guess, or the middle of the bounds where the guess lies outside them."""
         if raise_it:
             self.low = max(self.low, self.lmbda)
         else:
@@ -68,17 +68,17 @@ class LambdaSearch:
 
     @property
     def lowest(self) -> bool:
-        """Whether bytes have come to cost next to nothing: finer rounding would show nowhere."""
+        """Whether bytes cost next to nothing already, so that finer rounding would not be visible."""
         return self.lmbda < 3 * _LAMBDAS[0]
 
-    def loosened(self) -> "LambdaSearch":
-        """Return it with wider bounds: found by one kind of search, they hold only nearly for another."""
+    def with_wider_bounds(self) -> "LambdaSearch":
+        """Return it with wider bounds: those found by one kind of search hold only roughly for another."""
         return LambdaSearch(self.lmbda, max(_LAMBDAS[0], self.low / 3), min(_LAMBDAS[1], self.high * 3))
 
 
 @dataclass(frozen=True)
 class OversizedCandidate:
-    """Symbols that take more bytes than need be, to be made fewer one by one; the lambda and step they came from."""
+    """Symbols that take more bytes than allowed or needed, for polishing; lambda and step size they were found with."""
 
     lmbda: float
     step_size: float
@@ -91,25 +91,28 @@ class Candidate:
     """A picture's best file so far, and the lambda to try next."""
 
     search: LambdaSearch
-    oversized: OversizedCandidate | None = None  # the smallest of those that missed by being too large, or too good
+    oversized: OversizedCandidate | None = None  # the smallest of those that were too large, or too good
     lmbda: float = 0.0
     step_size: float = 0.0
     symbols: Tensor | None = None
     blob: bytes = b""
     distortion: float = math.inf
-    rank: tuple[bool, float] = (True, math.inf)  # whether it misses the target, and what then is to be small
+    rank: tuple[bool, float] = (
+        True,
+        math.inf,
+    )  # whether it misses the target, then what is to be small; lower is better
     hit: bool = False
 
 
 class RateController:
-    """Moves each picture's lambda until its file hits a size, from below, or a distortion.
+    """Changes each picture's lambda until its file hits a size, from below, or a distortion.
 
     Args:
         search: for symbols; its loss is the distortion.
         images: uint8 [N, 3, S, S].
         z: their latents, float32 [N, D].
         target_bytes: size of a file; None where `limit` is what counts.
-        limit: of the distortion.
+        limit: the most distortion that is allowed.
         seed: of the random streams of the search.
         budget: how much to search.
     """
@@ -131,43 +134,43 @@ class RateController:
 
     def run(self) -> list[Candidate]:
         """Return one file per picture."""
-        # From the latents, at a lambda that moves towards the target.
+        # Search from the latents, at a lambda that approaches the target.
         for _ in range(self.budget.num_searches):
             self._search_from_latents()
         searched = [candidate.search for candidate in self.candidates]
-        # From the smallest file that is too large, symbol by symbol.
+        # Polish the smallest file that is too large, symbol by symbol.
         for candidate in self.candidates:
             if large := candidate.oversized:
                 candidate.search = LambdaSearch(1.2 * large.lmbda, large.lmbda, 8 * large.lmbda)
-        for _ in range(self.budget.num_touch_ups):
-            self._touch_up()
+        for _ in range(self.budget.num_polishings):
+            self._polish_oversized()
         self._fill()
-        # Once more from the latents: what a search finds is noisy, and a bound may be wrong.
+        # Search from the latents once more: the results of searches are noisy, and a bound may be wrong.
         for candidate, search in zip(self.candidates, searched, strict=True):
-            candidate.search = search.loosened()
+            candidate.search = search.with_wider_bounds()
         for _ in range(self.budget.num_last_searches):
             self._search_from_latents()
         return self.candidates
 
     def _search_from_latents(self) -> None:
-        """Search for symbols of each picture that has not hit, with the step size that suits its lambda."""
+        """Search for symbols of each picture that has not hit the target, with the step size that suits its lambda."""
         lanes = [lane for lane, candidate in enumerate(self.candidates) if not candidate.hit]
         curvature = self.search.curvature
         sizes = [step_size_for(self.candidates[lane].search.lmbda, curvature) for lane in lanes]
-        self._try(lanes, self.z[lanes], torch.tensor(sizes), self.budget.search)
+        self._search(lanes, self.z[lanes], torch.tensor(sizes), self.budget.search)
 
-    def _touch_up(self) -> None:
-        """Make oversized symbols cheaper, in each picture that has some and has not hit."""
+    def _polish_oversized(self) -> None:
+        """Make oversized symbols cheaper, for each picture that has some and has not hit the target."""
         large = {lane: c.oversized for lane, c in enumerate(self.candidates) if c.oversized and not c.hit}
         if not large:
             return
         step_sizes = torch.tensor([one.step_size for one in large.values()])
         symbols = torch.stack([one.symbols for one in large.values()])
         z = dequantise(symbols, self.coder.step_sizes(step_sizes))
-        self._try(list(large), z, step_sizes, self.budget.touch_up)
+        self._search(list(large), z, step_sizes, self.budget.polish)
 
-    def _try(self, lanes: list[int], z: Tensor, step_sizes: Tensor, effort: Effort) -> None:
-        """Search for symbols of some pictures, at their lambdas, and learn from what they take and give.
+    def _search(self, lanes: list[int], z: Tensor, step_sizes: Tensor, effort: Effort) -> None:
+        """Search for symbols of some pictures at their lambdas, and update their candidates.
 
         Args:
             lanes: indices of the pictures.
@@ -184,10 +187,10 @@ class RateController:
         in_z = self.coder.step_sizes(step_sizes)
         distortions = self.search.distortions(dequantise(symbols, in_z), images).tolist()
         for candidate, row, size, distortion in zip(candidates, symbols, step_sizes.tolist(), distortions, strict=True):
-            self._learn(candidate, row, size, distortion)
+            self._update(candidate, row, size, distortion)
 
     def _fill(self) -> None:
-        """Give files that are too small as many of their oversized symbols as they can take, where steps agree."""
+        """Give files with room left as many of their oversized symbols as fit, where the step sizes are the same."""
         for candidate, image in zip(self.candidates, self.images, strict=True):
             large, symbols = candidate.oversized, candidate.symbols
             if self.target_bytes is None or candidate.hit or large is None or symbols is None:
@@ -206,30 +209,32 @@ class RateController:
                     too_many = middle
             candidate.search = LambdaSearch(large.lmbda)
             z = dequantise(filled[None], self.coder.step_sizes(torch.tensor([candidate.step_size])))
-            self._learn(candidate, filled, candidate.step_size, float(self.search.distortions(z, image[None])))
+            self._update(candidate, filled, candidate.step_size, float(self.search.distortions(z, image[None])))
 
-    def _learn(self, candidate: Candidate, symbols: Tensor, step_size: float, distortion: float) -> None:
+    def _update(self, candidate: Candidate, symbols: Tensor, step_size: float, distortion: float) -> None:
         """Keep what was found if it is better, and set the picture's next lambda.
 
-        A file that misses the target is the better the nearer it comes; one that does not, the less it distorts at
-        the size asked for, or the less it takes at the quality asked for.
+        Of files that miss the target the nearest is best. Of the others it is the one with the least distortion where a
+        size is asked for, and the smallest where a quality is asked for.
         """
+        # Compare the outcome with the target, and guess the lambda that hits it.
         blob, search = self.coder.write(symbols.numpy(), step_size), candidate.search
         if self.target_bytes is not None:
-            ratio, near, aim = len(blob) / self.target_bytes, _NEAR, (1 + _NEAR) / 2
+            ratio, least, aim = len(blob) / self.target_bytes, _LEAST_SIZE, (1 + _LEAST_SIZE) / 2
             rank = (ratio > 1, len(blob) if ratio > 1 else distortion)
-            power = search.power(ratio, _SHRINKS, _SHRINKS_WITHIN)
+            power = search.power(ratio, _SIZE_POWER, _SIZE_POWER_BOUNDS)
             raise_lambda, guess = ratio > 1, search.lmbda * (ratio / aim) ** (1 / power)
         else:
-            ratio, near, aim = distortion / self.limit, _CLOSE, (1 + _CLOSE) / 2
+            ratio, least, aim = distortion / self.limit, _LEAST_DISTORTION, (1 + _LEAST_DISTORTION) / 2
             rank = (ratio > 1, distortion if ratio > 1 else len(blob))
-            power = search.power(ratio, _WORSENS, _WORSENS_WITHIN)
+            power = search.power(ratio, _DISTORTION_POWER, _DISTORTION_POWER_BOUNDS)
             raise_lambda, guess = ratio <= 1, search.lmbda * (ratio / aim) ** (-1 / power)
-        oversized = ratio > 1 if self.target_bytes is not None else ratio < near
+        # Keep what is best, and what can be polished.
+        oversized = ratio > 1 if self.target_bytes is not None else ratio < least
         if oversized and (candidate.oversized is None or len(blob) < candidate.oversized.num_bytes):
             candidate.oversized = OversizedCandidate(search.lmbda, step_size, symbols, len(blob))
         if rank < candidate.rank:
             candidate.lmbda, candidate.step_size, candidate.symbols = search.lmbda, step_size, symbols
             candidate.blob, candidate.distortion = blob, distortion
-            candidate.rank, candidate.hit = rank, near <= ratio <= 1
+            candidate.rank, candidate.hit = rank, least <= ratio <= 1
         search.move(raise_lambda, guess)

@@ -1,4 +1,4 @@
-"""A frozen generator on its device, to draw with and to descend with."""
+"""A frozen generator on its device, for drawing and for descents."""
 
 import copy
 
@@ -13,7 +13,7 @@ _BATCH_SIZE = 16  # pictures drawn at a time
 
 
 class Renderer:
-    """Draws what the decoder of a file draws, and holds what a descent draws with.
+    """Draws pictures exactly as the decoder of a file does, and holds a fast copy of the generator for descents.
 
     Args:
         generator: is frozen and moved to the device.

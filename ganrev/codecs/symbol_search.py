@@ -20,18 +20,18 @@ from ganrev.progress import ProgressBar
 from ganrev.reversal.descent import Descent
 
 _FIRST_MOVES = 32  # symbols that polishing changes at a time, at first
-_BETAS = (0.8, 0.95)  # of Adam: a short descent must forget fast
-_LARGEST = 2048  # symbols beyond it are priced like it: no picture needs them
+_BETAS = (0.8, 0.95)  # of Adam: a short descent needs averages over few steps
+_LARGEST_PRICED = 2048  # symbols beyond it are priced like it: no picture needs them
 _BATCH_SIZE = 16  # pictures compared at a time
 
 
 class SymbolSearch:
-    """Searches for the symbols of a generator's latents that are worth their bytes.
+    """Searches for symbols of a generator's latents of low D + lambda R.
 
     Args:
         renderer: draws the pictures.
         loss: D; takes x and target [L, 3, S, S], returns [L], and lives on the renderer's device.
-        coder: tells what symbols cost.
+        coder: gives the code lengths of symbols.
 
     Attributes:
         curvature: of the loss, relative to SSIM's (`ganrev.reversal.losses`).
@@ -82,7 +82,7 @@ class SymbolSearch:
     def distortions(self, z: Tensor, images: Tensor) -> Tensor:
         """Return the loss of each picture that the decoder will draw from latents [L, D], float32 [L] on the CPU.
 
-        It is infinite where the picture is none.
+        It is infinite where the latents give no finite picture.
         """
         drawn = self.renderer.draw(z)
         pairs = zip(to_x(drawn).split(_BATCH_SIZE), to_x(images).split(_BATCH_SIZE), strict=True)
@@ -100,7 +100,7 @@ class Problem:
         targets: x of each lane [L, 3, H, W].
         step_sizes: of the quantiser in units of z, float32 [L, D].
         lmbda: the loss that a byte may cost, float32 [L].
-        codes: tells the scale codes [L, D] under which int32 symbols [L, D] would be coded.
+        codes: returns the scale codes [L, D] under which int32 symbols [L, D] would be coded.
     """
 
     generator: Generator
@@ -116,7 +116,7 @@ class Problem:
 
     def lengths(self, symbols: Tensor) -> CodeLengths:
         """Return the code lengths that hold near symbols int32 [L, D]."""
-        largest = min(2 * int(symbols.abs().max()) + 8, _LARGEST)
+        largest = min(2 * int(symbols.abs().max()) + 8, _LARGEST_PRICED)
         return CodeLengths(self.codes(symbols), largest, symbols.device)
 
 
@@ -143,13 +143,15 @@ def descend(
         lambda v: torch.optim.Adam([v], lr=effort.lr, betas=_BETAS),
         effort.num_steps,
     )
-    for step in ProgressBar(range(effort.num_steps), desc="weighing bytes", unit="step", leave=False, mininterval=0.5):
+    for step in ProgressBar(
+        range(effort.num_steps), desc="searching for symbols", unit="step", leave=False, mininterval=0.5
+    ):
         descent.step(effort.lr * (1 - 0.9 * (step / effort.num_steps)))
     return descent.z
 
 
 class _RoundingLoss:
-    """D + lambda R of symbols under way, rounded at random: the objective of a `Descent` whose z counts symbols."""
+    """D + lambda R of stochastically rounded symbols: the objective of a `Descent` whose z is in units of symbols."""
 
     def __init__(self, problem: Problem, lengths: CodeLengths, rngs: Sequence[torch.Generator], num_steps: int) -> None:
         self.problem, self.lengths, self.rngs, self.num_steps = problem, lengths, rngs, num_steps
@@ -163,8 +165,8 @@ class _RoundingLoss:
         return self.problem.distortion(floor + up) + self.problem.lmbda * num_bytes
 
     def keep(self, kept: Tensor) -> None:
-        """No lane ever leaves this descent: `polish` takes them all."""
-        raise NotImplementedError("lanes of a search for symbols all go on to its end")
+        """Never called: no lane leaves this descent, since `polish` takes them all."""
+        raise NotImplementedError("no lane leaves a search for symbols before its end")
 
 
 def _rounded_at_random(v: Tensor, temperature: float, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,15 +183,15 @@ def _rounded_at_random(v: Tensor, temperature: float, noise: Tensor) -> tuple[Te
 
 
 def polish(problem: Problem, symbols: Tensor, num_rounds: int) -> Tensor:
-    """Change symbols by one where the gradient promises a lower D + lambda R, and keep what really lowers it.
+    """Change symbols by one where the gradient predicts a lower D + lambda R, and keep the changes that do lower it.
 
-    Each round, one pass forward and backward, changes the most promising symbols of each lane at once: half as
+    Each round, one pass forward and backward, makes the most promising changes of each lane at once: half as
     many after a failure, twice as many after a success.
 
     Returns:
         int32 [L, D], no worse than `symbols` in any lane.
     """
-    best = _Best(problem, symbols)
+    best = _BestSymbols(problem, symbols)
     trial = symbols.float()
     for _ in ProgressBar(range(num_rounds), desc="polishing", unit="round", leave=False, mininterval=0.5):
         best.consider(trial)
@@ -200,8 +202,8 @@ def polish(problem: Problem, symbols: Tensor, num_rounds: int) -> Tensor:
     return best.symbols.to(torch.int32)
 
 
-class _Best:
-    """The best symbols of each lane so far, and what is known about moving on from them."""
+class _BestSymbols:
+    """The best symbols of each lane so far, and what is known about the changes that could be tried next."""
 
     def __init__(self, problem: Problem, symbols: Tensor) -> None:
         self.problem, self.lengths = problem, problem.lengths(symbols)
@@ -210,22 +212,23 @@ class _Best:
         self.cost = lanes + torch.inf
         self.slopes = torch.zeros_like(self.symbols)  # of D by each symbol
         self.curvature = lanes.clone()  # of D by one move, on average
-        self.promised, self.num_moved = lanes.clone(), lanes.clone()  # by the last trial, and how many moves it made
+        self.promised, self.num_moved = lanes.clone(), lanes.clone()  # by the last trial, and the number of its moves
         self.limit = lanes + 2 * _FIRST_MOVES
         self.failed = torch.zeros(2, *symbols.shape, dtype=torch.bool, device=symbols.device)  # moves down and up
 
     def consider(self, trial: Tensor) -> None:
-        """Draw a trial and keep it in the lanes where it is better."""
+        """Draw the pictures of a trial, and keep it in the lanes where it is better."""
         trial = trial.requires_grad_(True)
         distortion = self.problem.distortion(trial)
         (slopes,) = torch.autograd.grad(distortion.sum(), trial)
         trial = trial.detach()
         cost = distortion.detach() + self.problem.lmbda * self.lengths.num_bytes(trial)
-        # What the last trial promised too much is curvature, shared among its moves.
+        # The excess of the cost over the prediction is curvature, shared equally among the moves.
         missing = (cost - self.cost - self.promised) / self.num_moved
         usable = missing.isfinite() & (missing > 0)
         self.curvature = torch.where(usable, (self.curvature + missing) / 2, self.curvature)
         better = cost < self.cost
+        # A single move that made things worse is not tried again from these symbols.
         alone = (trial != self.symbols) & (~better & (self.num_moved == 1))[:, None]
         self.failed |= torch.stack((alone & (trial < self.symbols), alone & (trial > self.symbols)))
         self.failed &= ~better[:, None]
@@ -235,7 +238,7 @@ class _Best:
         self.cost = torch.where(better, cost, self.cost)
 
     def next_trial(self) -> Tensor:
-        """Return symbols with the most promising moves made, as many in each lane as have proved safe."""
+        """Return symbols with the most promising moves made, as many in each lane as its limit allows."""
         here = self.lengths.bits(self.symbols)
         changes = []
         for sign, failed in zip((-1, 1), self.failed, strict=True):

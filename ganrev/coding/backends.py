@@ -1,7 +1,7 @@
 """Lossless back ends: symbols to the payload of a file and back.
 
 Every back end takes, beside the symbols, one scale code per symbol (`range_coder`): how widely that latent
-spreads, in steps. Only the range coder's prior looks at it; all of them count its length.
+spreads, in step sizes. Only the range coder reads their values; the others need only their number.
 """
 
 import bz2
@@ -33,10 +33,10 @@ class Entropy(Protocol):
     takes_floats: bool
 
     def codes(self, symbols: np.ndarray, scales: np.ndarray) -> np.ndarray:
-        """Return the scale code under which each symbol of int32 [D] would be coded: its price, before coding.
+        """Return the scale code under which each symbol of int32 [D] would be coded; its code length follows from it.
 
         Raises:
-            ValueError: the price of a symbol depends on the others.
+            ValueError: the code length of a symbol depends on the others.
         """
         raise ValueError(
             f"{type(self).__name__} cannot price symbols; quant=rd needs entropy=range entropy.model=fitted (or prior)"
@@ -67,7 +67,7 @@ def pack(symbols: np.ndarray) -> bytes:
 
 
 def unpack(data: bytes, num_symbols: int) -> np.ndarray:
-    """Undo `pack`: the width of a symbol follows from the length.
+    """Undo `pack`: the length says how wide a symbol is.
 
     Raises:
         ValueError: the length fits no width.
@@ -146,7 +146,7 @@ class Lzma(_Stream):
     """
 
     code = 6
-    _MOST_MEMORY = 65 << 20  # bytes: that dictionary, and what else the decoder of preset 9 needs
+    _MOST_MEMORY = 65 << 20  # bytes: that dictionary, and whatever else the decoder of preset 9 needs
 
     def compress(self, data: bytes) -> bytes:
         return lzma.compress(data, lzma.FORMAT_ALONE, preset=9)
@@ -206,8 +206,8 @@ class Range(Entropy):
     Args:
         model: `flat` (every symbol up to the largest equally likely), `adaptive` (frequencies counted as the file
             goes), `prior` (a Laplace law for each latent, as wide as the generator says it spreads over faces;
-            one that has not been told takes its prior's width for all) or `fitted` (the same, all of them as
-            much wider or narrower as suits the file, for one byte).
+            the width of its prior where that has not been measured) or `fitted` (the same, all of them made
+            wider or narrower by a factor that suits the file and takes one byte).
 
     Raises:
         ValueError: another model, or latents that were not quantised.

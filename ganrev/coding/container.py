@@ -4,8 +4,8 @@
 | --- | --- |
 | 2 | magic `GR` |
 | 1 | version in the high four bits, entropy back end in the low four |
-| 4 or 2 | version 1: one step for all latents in units of z, float32; 0 where the payload holds float32 latents. |
-|   | version 2: what multiplies each latent's own step (`quant=scaled`), bfloat16 |
+| 4 or 2 | version 1: one step size for all latents in units of z, float32; 0 where the payload holds float32 latents. |
+|   | version 2: what multiplies each latent's own step size (`quant=scaled`), bfloat16 |
 | 3 | fingerprint: first three bytes of the SHA-256 of the generator's weights and table of latents |
 | 2 | CRC-16 (CCITT) of everything else |
 |   | payload |
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from ganrev.coding import frame
 from ganrev.coding.frame import CorruptFileError, Frame, NotAContainerError, WrongGeneratorError
 
-_EQUAL, _SCALED = 1, 2  # versions: one step for all latents, or one for each
+_EQUAL, _SCALED = 1, 2  # versions: one step size for all latents, or one for each
 FINGERPRINT_BYTES = 3
 _FRAMES = {
     _EQUAL: Frame(".gr", b"GR", f"Bf{FINGERPRINT_BYTES}s"),
@@ -71,12 +71,12 @@ def _float_bits(value: float) -> int:
 
 
 def is_container(blob: bytes) -> bool:
-    """Tell whether a file begins like a `.gr` file."""
+    """Return whether a file begins like a `.gr` file."""
     return _FRAMES[_EQUAL].begins(blob)
 
 
 def read(blob: bytes) -> Container:
-    """Take a file apart.
+    """Return what a file says, after checking it.
 
     Raises:
         NotAContainerError: no `.gr` file, or one of an unknown version.
@@ -89,13 +89,13 @@ def read(blob: bytes) -> Container:
         raise NotAContainerError(
             f".gr version {version}, this program reads versions {known}; update ganrev, or fetch the file again"
         )
-    (kind, step_size, mark), payload = _FRAMES[version].read(blob)
+    (kind, step_size, made_with), payload = _FRAMES[version].read(blob)
     scaled = version == _SCALED
     if scaled:
         (step_size,) = struct.unpack("<f", (step_size << 16).to_bytes(4, "little"))
     if not math.isfinite(step_size) or step_size < 0 or (scaled and step_size == 0):
         raise CorruptFileError(f"the .gr file names the impossible step {step_size}")
-    return Container(kind & 15, step_size, mark, payload, scaled)
+    return Container(kind & 15, step_size, made_with, payload, scaled)
 
 
 def check_generator(content: Container, digest: str) -> None:

@@ -31,7 +31,7 @@ class Frame:
     Attributes:
         suffix: of the files, with its dot; messages name the format by it.
         magic: first bytes of every file.
-        fields: layout of what stands between magic and checksum, as of `struct` without a sign of byte order.
+        fields: layout of what lies between magic and checksum, in the notation of `struct` without a byte order.
     """
 
     suffix: str
@@ -48,7 +48,7 @@ class Frame:
         return struct.Struct(f"<{len(self.magic)}s{self.fields}H")
 
     def begins(self, blob: bytes) -> bool:
-        """Tell whether a file begins like one of this format."""
+        """Return whether a file begins like one of this format."""
         return blob.startswith(self.magic)
 
     def check_magic(self, blob: bytes) -> None:
@@ -85,7 +85,7 @@ def fingerprint(digest: str, num_bytes: int) -> bytes:
     """Return the first bytes of the SHA-256 (hexadecimal) of what a decoder has learned: a file names it by them.
 
     Raises:
-        ValueError: that is no digest, so that the decoder could not be told apart from any other.
+        ValueError: that is not a digest, so that files could not name the decoder that they need.
     """
     mark = bytes.fromhex(digest)[:num_bytes]
     if len(mark) < num_bytes:

@@ -16,14 +16,14 @@ from ganrev.generator.base import Generator
 
 @dataclass(frozen=True)
 class LatentCoder:
-    """Codes the latents of one generator; it knows what is measured of them, but no pictures and no losses.
+    """Codes the latents of one generator; it uses what was measured of them, but no pictures and no losses.
 
     Attributes:
-        generator: whose latents they are. Its digest names the files, its statistics tell the range coder how widely
-            symbols spread; it is never run.
-        back_end: of the files that are written; one that is read names its own.
-        scaled: whether the files that are written hold what multiplies each latent's own step size, or else one step
-            size for all, in units of z.
+        generator: whose latents they are. Files name it by its digest, and the range coder takes from its statistics
+            how widely symbols spread; it is never run.
+        back_end: of the files that are written; a file that is read names its own.
+        scaled: whether the step size of files that are written multiplies each latent's own; otherwise it is that of
+            all latents, in units of z.
     """
 
     generator: Generator
@@ -35,7 +35,7 @@ class LatentCoder:
 
         Args:
             step_size: as a file stores it, 0 for float32 latents.
-            prices: whether the size of files must be known before they are written.
+            prices: whether code lengths must be known before a file is written.
         """
         if step_size == 0:
             if not self.back_end.takes_floats:
@@ -52,7 +52,7 @@ class LatentCoder:
             )
 
     def step_sizes(self, step_size: float | Tensor, scaled: bool | None = None) -> float | Tensor:
-        """Return what a symbol of each latent is worth in units of z.
+        """Return the step size of each latent in units of z.
 
         Args:
             step_size: as a file stores it, or as that of each lane would, float32 [L].
@@ -68,8 +68,8 @@ class LatentCoder:
     def write(self, symbols: np.ndarray, step_size: float) -> bytes:
         """Return the `.gr` file of int32 symbols [D] (float32 latents where the step size is 0)."""
         payload = self.back_end.encode(symbols, self._scale_codes(step_size, self.scaled))
-        mark = container.fingerprint(self.generator.digest)
-        return container.write(Container(self.back_end.code, step_size, mark, payload, self.scaled))
+        fingerprint = container.fingerprint(self.generator.digest)
+        return container.write(Container(self.back_end.code, step_size, fingerprint, payload, self.scaled))
 
     def read(self, blob: bytes) -> Tensor:
         """Return the dequantised latents of a `.gr` file, float32 [D].
@@ -96,13 +96,13 @@ class LatentCoder:
             step_sizes: float32 [L], as each lane's file would store it.
 
         Raises:
-            ValueError: with this back end the price of a symbol depends on the others.
+            ValueError: with this back end the code length of a symbol depends on the others.
         """
         pairs = zip(symbols.cpu().numpy(), step_sizes.tolist(), strict=True)
         return np.stack([self.back_end.codes(row, self._scale_codes(size, True)) for row, size in pairs])
 
     def num_bytes(self, symbols: Tensor, step_sizes: Tensor) -> Tensor:
-        """Return the ideal size of each lane's payload in bytes, float32 [L]; arguments and errors as of `codes`."""
+        """Return the ideal size of each lane's payload in bytes, float32 [L]; arguments and errors as for `codes`."""
         lengths = CodeLengths(self.codes(symbols, step_sizes), int(symbols.abs().max()), symbols.device)
         return lengths.num_bytes(symbols)
 
@@ -118,7 +118,7 @@ class CodeLengths:
 
     Args:
         codes: scale code of each symbol, int [L, D].
-        largest: symbols beyond it are charged what it costs.
+        largest: larger symbols count with its code length.
         device: of the symbols.
     """
 

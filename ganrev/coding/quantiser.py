@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganrev.configuration.options import CountOrZero, Positive, checked_options
 
-_COARSER = 1.6  # than high-rate theory has it; chosen on validation faces
+_COARSER = 1.6  # factor on the step size of high-rate theory; chosen on validation faces
 SYMBOL_LIMIT = 32767  # symbols fit int16, even where a lane diverged
 
 StepOrFloats = Annotated[Positive | None, Field(description="a positive number, or null for float32 latents")]
@@ -24,8 +24,8 @@ class Effort:
 
     Attributes:
         num_steps: of gradient descent through rounding.
-        lr: of that descent, in symbols: whatever the step size, rounding is as far away.
-        num_rounds: of the search over the symbols themselves that follows.
+        lr: of that descent, in units of symbols, so that it suits every step size.
+        num_rounds: of the changes of single symbols that follow (`ganrev.codecs.symbol_search.polish`).
     """
 
     num_steps: int
@@ -72,13 +72,13 @@ class Quantiser:
 
 
 class ScaledQuantiser(Quantiser):
-    """Rounds each latent to multiples of a step size of its own, so that every step shows as much in the picture.
+    """Rounds each latent to multiples of a step size of its own; all of them are equally visible in the picture.
 
     The generator ships how far each latent must move for that (`Generator.latent_step_sizes`); latents
-    that hardly show get steps so wide that they round to zero and cost nothing.
+    that are hardly visible get step sizes so wide that they round to zero and cost nothing.
 
     Args:
-        step: multiplies them all: the one number that sets the rate. `latent_scale` plays no part.
+        step: multiplies them all: the one number that sets the rate. `latent_scale` has no effect.
 
     Raises:
         ValueError: the step is not a positive number.
@@ -91,7 +91,7 @@ class ScaledQuantiser(Quantiser):
         super().__init__(step)
 
     def stored_step_size(self, latent_scale: float, curvature: float) -> float:
-        """Return the step size as the file stores it: bfloat16, a float32 of 16 bits; arguments as of `Quantiser`.
+        """Return the step size as the file stores it: bfloat16, a float32 of 16 bits; arguments as for `Quantiser`.
 
         Raises:
             ValueError: a step size so small or so large that it cannot be stored.
@@ -130,7 +130,7 @@ class RateDistortion(ScaledQuantiser):
         self.lmbda, self.effort = lmbda, Effort(steps, lr, rounds)
 
     def stored_step_size(self, latent_scale: float, curvature: float) -> float:
-        """Return the step size as the file stores it; arguments and errors as of `ScaledQuantiser`."""
+        """Return the step size as the file stores it; arguments and errors as for `ScaledQuantiser`."""
         if self.follows_lmbda:
             return step_size_for(self.lmbda, curvature)
         return super().stored_step_size(latent_scale, curvature)
@@ -139,9 +139,9 @@ class RateDistortion(ScaledQuantiser):
 def step_size_for(lmbda: float, curvature: float) -> float:
     """Return the step size of `quant=scaled` that suits a loss of `lmbda` per byte, as a file stores it.
 
-    With steps that each cost D the same, s of them raise the loss by c s^2 / 24 per latent, c its curvature, and
-    halving s costs a bit: the two balance where c s^2 = 12 (lambda / 8) / ln 2 (high-rate theory; Gersho and Gray 1992,
-    chapter 5).
+    Take step sizes that each change D equally. Multiplied by s they raise the loss by c s^2 / 24 per latent, c its
+    curvature, and halving s costs a bit: the two balance where c s^2 = 12 (lambda / 8) / ln 2 (high-rate theory; Gersho
+    and Gray 1992, chapter 5).
     """
     return _sixteen_bits(_COARSER * math.sqrt(12 * lmbda / (8 * math.log(2) * curvature)))
 

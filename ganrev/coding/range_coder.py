@@ -17,24 +17,25 @@ import numpy as np
 TOTAL = 1 << 22
 CODES_PER_OCTAVE = 8
 LOWEST, HIGHEST = -32, 64  # deviations of 1/16 to 256 symbols
-_TAIL = 9  # a table ends this many deviations out; what lies beyond is coded by length and bits
+_TAIL = 9  # a table ends at this many deviations; larger symbols are coded by length and bits
 
 Model: TypeAlias = constriction.stream.model.Categorical
 Decode = Callable[[constriction.stream.queue.RangeDecoder], np.ndarray]
 
 
-def scale_codes(deviations: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Return the scale code of each latent, int64 [D]: its deviation over its step, in eighths of an octave.
+def scale_codes(deviations: np.ndarray, step_sizes: np.ndarray) -> np.ndarray:
+    """Return the scale code of each latent, int64 [D]: its deviation over its step size, in eighths of an octave.
 
     Args:
         deviations: standard deviation of each latent over real faces, float32 [D], positive.
-        steps: distance between its symbols, float32 [D], positive.
+        step_sizes: distance between neighbouring values of each, float32 [D], positive.
 
-    The logarithm is read off the bits of the floats (exponent and first three digits of the mantissa, so it is
-    piecewise linear): no two machines can round it differently.
+    The logarithm is taken from the bits of the floats (exponent and first three digits of the mantissa, so it is
+    piecewise linear), and so is the same on every machine.
     """
     logs = [
-        np.ascontiguousarray(v, dtype=np.float32).view(np.int32).astype(np.int64) >> 20 for v in (deviations, steps)
+        np.ascontiguousarray(v, dtype=np.float32).view(np.int32).astype(np.int64) >> 20
+        for v in (deviations, step_sizes)
     ]
     return np.clip(logs[0] - logs[1], LOWEST, HIGHEST)
 
@@ -118,7 +119,7 @@ def best_offset(symbols: np.ndarray, codes: np.ndarray) -> int:
         return float(_table_of_lengths(tuple(kinds.tolist()), known)[place, index].sum())
 
     best, least = 0, bits(0)
-    for stride in (8, 4, 2, 1):  # the length has one minimum, and every offset asks for tables of its own
+    for stride in (8, 4, 2, 1):  # the length has one minimum, and every offset needs tables of its own
         for way in (-stride, stride):
             while -128 <= best + way <= 127 and (length := bits(best + way)) < least:
                 best, least = best + way, length
@@ -248,7 +249,7 @@ class Counter:
 
 
 def start_decoder(payload: bytes) -> constriction.stream.queue.RangeDecoder:
-    """Return a decoder of trimmed bytes: what was cut off were zeros."""
+    """Return a decoder of trimmed bytes, whose missing end stands for zeros."""
     padded = payload + b"\0" * (-len(payload) % 4)
     return constriction.stream.queue.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))
 
@@ -276,7 +277,7 @@ def _decodes_to(symbols: np.ndarray, decode: Decode, payload: bytes) -> bool:
     try:
         return np.array_equal(decode(start_decoder(payload)), symbols)
     except ValueError:
-        return False  # cut too short: the number left the interval that any symbols could have led to
+        return False  # cut too short: no symbols lead to this number
 
 
 @contextmanager

@@ -15,7 +15,7 @@ def with_overrides(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def passes_all_on(name: str, summary: str) -> Callable[[Callable[..., Any]], click.Command]:
-    """Make a command whose arguments, `--help` and other options among them, all belong to Hydra."""
+    """Make a command that passes all arguments, also `--help` and other options, on to Hydra."""
     settings = {"ignore_unknown_options": True, "help_option_names": []}
 
     def decorate(function: Callable[..., Any]) -> click.Command:
@@ -26,5 +26,5 @@ def passes_all_on(name: str, summary: str) -> Callable[[Callable[..., Any]], cli
 
 
 def show_warnings() -> None:
-    """Print warnings of the package as they are, without a date or a module's name."""
+    """Print warnings of the package without date and module."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")

@@ -18,7 +18,7 @@ _MOST_SAMPLES = 10_000  # in one PNG
 _OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT")
 _INPUT = click.argument("source", type=click.Path(path_type=Path), metavar="IN")
 
-# What a file's header calls its back end, as `ganrev.coding.backends` does, which takes half a second to import.
+# Back ends by their number in a file's header. `ganrev.coding.backends` has them too, but takes long to import.
 BACK_ENDS = {
     0: "Store",
     1: "Bzip2",
@@ -55,7 +55,7 @@ def make_codec(overrides: list[str]) -> "GanCodec | AutoCodec":
 
 
 def check_output(output: Path, source: Path | None = None) -> None:
-    """Raise ValueError unless `output` can become a file beside `source`; said before the work, not after it."""
+    """Raise ValueError unless `output` can be written; called before the work, not after it."""
     if source is not None and output.exists() and source.exists() and output.samefile(source):
         raise ValueError(f"{output} is the input itself; give -o another name")
     if output.is_dir():
@@ -77,7 +77,7 @@ def _read(path: Path) -> bytes:
 
 
 def _target(num_bytes: int | None, quality: str | None) -> list[str]:
-    """Return the overrides that ask for a size or a quality, where the command line does."""
+    """Return overrides for the size or the quality that the command line gives; none without."""
     if num_bytes is not None and quality is not None:
         raise ValueError("give --bytes or --quality, not both")
     if num_bytes is not None:
@@ -90,13 +90,13 @@ def _target(num_bytes: int | None, quality: str | None) -> list[str]:
 @click.command()
 @_INPUT
 @_OUTPUT
-@click.option("--bytes", "num_bytes", type=int, metavar="N", help="a file of this size; all else is chosen")
+@click.option("--bytes", "num_bytes", type=int, metavar="N", help="a file of this size; all other options are chosen")
 @click.option("--quality", metavar="Q", help="ssim:0.72 or psnr:25, in as few bytes as it takes")
 @with_overrides
 def compress(
     source: Path, output: Path, num_bytes: int | None, quality: str | None, overrides: tuple[str, ...]
 ) -> None:
-    """Write a `.gr` file and say how good it is.
+    """Write a `.gr` file and print its scores.
 
     \b
     ganrev compress face.jpg -o face.gr
@@ -106,7 +106,7 @@ def compress(
     check_output(output, source)
     data = _read(source)
 
-    from ganrev.api import fit
+    from ganrev.api import crop_and_resize
     from ganrev.data.formats import decode_picture
     from ganrev.evaluation.metrics import bits_per_pixel, distortion
 
@@ -115,7 +115,7 @@ def compress(
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
     codec = make_codec([*_target(num_bytes, quality), *overrides])
-    image, remarks = fit(picture, codec.image_size)
+    image, remarks = crop_and_resize(picture, codec.image_size)
     print("".join(f"{remark}\n" for remark in remarks), end="")
     report = codec.encode_with_report(image[None])
     print("".join(f"{remark}\n" for remark in report.remarks), end="")
@@ -132,14 +132,14 @@ def compress(
 @_OUTPUT
 @with_overrides
 def decompress(source: Path, output: Path, overrides: tuple[str, ...]) -> None:
-    """Write the PNG that a `.gr` file stands for.
+    """Write the picture of a `.gr` file as PNG.
 
     \b
     ganrev decompress face.gr -o back.png
     """
     _check_png(output, source)
     blob = _read(source)
-    container.read(blob)  # a foreign or corrupt file is named before any weights are loaded
+    container.read(blob)  # a foreign or corrupt file is reported before any weights are loaded
 
     from ganrev.pixels import to_png
 

@@ -12,7 +12,7 @@ _FACES = "tar shards or folders of 128 x 128 faces; may be given several times"
 
 @click.command()
 @click.option("--faces", type=_PATH, metavar="FOLDER", help="your own pictures instead of the CelebA sample")
-@click.option("--quick", is_flag=True, help="a minute's look; its numbers mean little")
+@click.option("--quick", is_flag=True, help="a minute; its numbers mean little")
 @click.option("--out", type=_PATH, default=Path("results/bench"), show_default=True, help="folder to write")
 @with_overrides
 def bench(faces: Path | None, quick: bool, out: Path, overrides: tuple[str, ...]) -> None:
@@ -37,7 +37,7 @@ def bench(faces: Path | None, quick: bool, out: Path, overrides: tuple[str, ...]
 @click.option("-n", "number", type=int, default=1000, show_default=True, help="pictures of each kind")
 @click.option("--seed", type=int, default=0, show_default=True)
 def realism(weights: tuple[Path, ...], real: tuple[str, ...], number: int, seed: int) -> None:
-    """Tell how real a generator's samples look, beside real faces.
+    """Measure how real a generator's samples look, beside real faces.
 
     WEIGHTS are safetensors files of the embedded network; none: the shipped ones. Prints, for other real faces and for
     samples, the share in which a detector finds a face, and sliced Wasserstein distances to real faces (1000 times, as

@@ -48,7 +48,7 @@ def runs(folder: Path, last: int | None, sort: str) -> None:
 def collect(folders: tuple[Path, ...]) -> int:
     """Merge the shards of each run, made with data.shard=i/n, into the run that one machine would make.
 
-    FOLDERs hold runs, results/runs unless told otherwise; several if machines share no disk. Merged runs go to the
+    FOLDERs hold runs, results/runs unless given; several if machines share no disk. Merged runs go to the
     first. Exits with status 1 if a run cannot be merged.
 
     \b
@@ -77,7 +77,7 @@ def collect(folders: tuple[Path, ...]) -> int:
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
 @click.option("--alone", type=int, default=0, metavar="N", help="compress the first N pictures alone, too")
 def verify(folders: tuple[Path, ...], alone: int) -> int:
-    """Tell whether a run's files still give its scores, and each picture alone the same.
+    """Check that a run's files still give its scores, and that pictures compressed alone do too.
 
     Prints a line for each run; exits with status 1 where a score changes by more than 1e-3.
 

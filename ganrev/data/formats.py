@@ -1,4 +1,4 @@
-"""One picture file, of whatever kind, to 8-bit RGB pixels.
+"""Decodes one picture file, of any kind, to 8-bit RGB pixels.
 
 Conversions: grey and palette pictures become RGB; samples of other than 8 bits are scaled and rounded (`deep`); alpha
 is laid over white; the colours of an embedded ICC profile, such as Display P3 or Adobe RGB, become those of sRGB, but
@@ -21,7 +21,7 @@ from ganrev.data.png import SIGNATURE, without_long_metadata
 
 _logger = logging.getLogger(__name__)
 
-# What Pillow's readers raise on a broken file: not every one of them checks before it indexes.
+# What Pillow's readers raise on a broken file: some of them index before they check.
 _BROKEN = (
     OSError,
     SyntaxError,
@@ -34,7 +34,7 @@ _BROKEN = (
     struct.error,
     zlib.error,
 )
-_SAME_COLOUR = 2  # levels by which a colour may differ
+_SAME_COLOUR = 2  # grey levels by which colours that count as the same may differ
 _CONVERTIBLE = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LA", "PA", "RGBA", "RGBa"}
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -1,4 +1,4 @@
-"""Manifests of faces: CSV files that tell who is on which picture of CelebA."""
+"""Manifests of faces: CSV files that name the person on each picture of CelebA."""
 
 import csv
 from pathlib import Path
@@ -26,7 +26,7 @@ def read_manifest(path: Path) -> dict[int, int]:
 
 
 def _numbers(row: dict[str, str], line: int) -> tuple[int, int]:
-    """Return number and identity of one row; ValueError where they are none."""
+    """Return number and identity of one row; ValueError where they are not whole numbers."""
     values = [row[column] or "" for column in _COLUMNS]
     for column, value in zip(_COLUMNS, values, strict=True):
         if not value.strip().isascii() or not value.strip().isdigit():

@@ -1,4 +1,4 @@
-"""What every data source returns, and the way from picture files to it."""
+"""What every data source returns, and how it is read from picture files."""
 
 import hashlib
 import logging
@@ -34,12 +34,12 @@ class Pictures:
     """Pictures to compress.
 
     Attributes:
-        images: uint8 [N, 3, H, W], RGB; 128 x 128 but for pictures drawn by a generator of another size.
-        names: one for each picture, unique, fit for a file name, without suffix.
+        images: uint8 [N, 3, H, W], RGB; 128 x 128, except pictures drawn by a generator of another size.
+        names: one for each picture, unique, valid as a file name, without suffix.
         celeba_ids: CelebA's number of each picture, None where unknown.
         skipped: file name and reason of each picture that could not be used.
         celeba_identities: CelebA's number of the person on each picture, None where unknown; empty if none is known.
-        drawn: a generator drew them; they are nobody's photographs.
+        drawn: whether a generator drew them, so that they are not photographs.
         digest_of_all: of all pictures, where these are a shard of them.
 
     Raises:
@@ -94,19 +94,19 @@ class Pictures:
             batch_size: pictures in a batch.
 
         Raises:
-            ValueError: `shard` is none, or there are more shards than batches.
+            ValueError: `shard` is not of the form i/n, or there are more shards than batches.
         """
-        number, count = parse_shard(shard)
+        number, num_shards = parse_shard(shard)
         num_batches = -(-len(self) // batch_size)
-        if count > num_batches:
+        if num_shards > num_batches:
             raise ValueError(
                 f"data.shard={shard}: shards are made of whole batches, and {len(self)} pictures make only "
                 f"{num_batches} of batch_size={batch_size}; take fewer shards, or smaller batches"
             )
-        begin, end = (part * num_batches // count * batch_size for part in (number - 1, number))
+        begin, end = (part * num_batches // num_shards * batch_size for part in (number - 1, number))
         return replace(
             self,
-            images=self.images[begin:end].clone(),  # no view, which would hold the memory of all
+            images=self.images[begin:end].clone(),  # a view would keep all pictures in memory
             names=self.names[begin:end],
             celeba_ids=self.celeba_ids[begin:end],
             celeba_identities=self.celeba_identities[begin:end],
@@ -117,12 +117,12 @@ class Pictures:
 def parse_shard(shard: object) -> tuple[int, int]:
     """Return i and n of `i/n`; ValueError unless these are whole numbers and i is one from 1 to n."""
     match = re.fullmatch(r"([0-9]+)/([0-9]+)", str(shard))
-    number, count = (int(part) for part in match.groups()) if match else (0, 0)
-    if not 1 <= number <= count:
+    number, num_shards = (int(part) for part in match.groups()) if match else (0, 0)
+    if not 1 <= number <= num_shards:
         raise ValueError(
             f"data.shard must be i/n, i from 1 to n: of four shards the first is 1/4 and the last 4/4; got {shard!r}"
         )
-    return number, count
+    return number, num_shards
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def load_entries(entries: Sequence[Entry], crop: Crop, strict: bool) -> Pictures
     images: list[Tensor] = []
     used: list[Entry] = []
     skipped: list[tuple[str, str]] = []
-    # The bar shows only when reading lasts.
+    # The bar shows only where reading takes long.
     for entry in ProgressBar(entries, desc="reading pictures", unit="picture", delay=1, leave=False):
         try:
             images.append(read_picture(entry.read(), crop))

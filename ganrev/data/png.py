@@ -1,6 +1,6 @@
-"""Metadata of PNG files beyond the limits that Pillow sets: a megabyte of text or of colour profile.
+"""Metadata of PNG files beyond Pillow's limits of a megabyte of text or of colour profile.
 
-No pixel depends on text. So what is too long is left out, and the file is read without it.
+No pixel depends on text, so text that is too long is left out and the file is read without it.
 """
 
 import struct
@@ -14,7 +14,7 @@ _MOST_PROFILE = 1 << 24  # bytes, unpacked
 
 
 def without_long_metadata(data: bytes) -> tuple[bytes, bytes | None]:
-    """Return a PNG file without text beyond the first half megabyte and without a long colour profile; and that."""
+    """Return a PNG file without text beyond half a megabyte and without a long colour profile, and that profile."""
     kept, profile, text = [SIGNATURE], None, 0
     for kind, chunk in _chunks(data):
         if kind in _TEXT:
@@ -48,7 +48,7 @@ def _unpacked(chunk: bytes, most: int) -> bytes | None:
 
 
 def _unpacked_size(chunk: bytes, most: int) -> int:
-    """Return how many bytes a chunk of metadata takes, `most` + 1 for more than `most` or if it cannot be told."""
+    """Return how many bytes a chunk of metadata takes, `most` + 1 if these are more, or unknown."""
     if len(chunk) > most:
         return most + 1
     if chunk[4:8] == b"tEXt":

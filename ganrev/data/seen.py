@@ -20,7 +20,7 @@ def seen_latent(generator: Generator, seed: int, index: int) -> Tensor:
     """Draw the latent of one seen picture from the prior, float32 [1, latent_dim].
 
     Each has a stream of its own, so that a picture does not depend on how many are drawn. The seed is hashed
-    so that no start of the reversal, drawn from the prior too, is the very latent it looks for.
+    so that no start of the reversal, drawn from the prior too, is the latent that it searches for.
     """
     digest = hashlib.sha256(f"seen/{seed}/{index}".encode()).digest()
     rng = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
@@ -34,8 +34,8 @@ class Seen:
         generator: draws the pictures.
         limit: number of pictures, at least 1.
         seed: draws the latents; not the run's seed.
-        strict: of no effect, every source has it; no picture can be bad here.
-        allow_seen_in_training: of no effect either; what the generator drew is nobody's photograph.
+        strict: has no effect: every source has it, but no picture can be bad here.
+        allow_seen_in_training: has no effect either: pictures that a generator drew are not photographs.
 
     Raises:
         ValueError: `limit` is out of range.

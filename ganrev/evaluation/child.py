@@ -1,4 +1,4 @@
-"""Python processes of our own: what they may import, and what they may not."""
+"""New Python processes of this program, and what they may import."""
 
 import json
 import os
@@ -10,13 +10,13 @@ from typing import Any
 def python_module(module: str, *arguments: str) -> list[str]:
     """Return the command that runs a module in a new process.
 
-    `-P` keeps the current folder out of its imports: a `random.py` that lies there is none of ours.
+    `-P` keeps the current folder out of its imports: a `random.py` in there is not meant.
     """
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def child_environment() -> dict[str, str]:
-    """Return this process's environment, changed so that a new process can import whatever this one can."""
+    """Return this process's environment, changed so that a new process can import what this one can."""
     return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
@@ -25,8 +25,8 @@ def ask_module(purpose: str, module: str, *arguments: str, standard_input: str =
 
     Args:
         purpose: what it does, such as `decoding RUN`; an error names it.
-        module: as of `python_module`.
-        arguments: of its command line.
+        module: its dotted name.
+        arguments: of the command line.
         standard_input: what it reads.
 
     Raises:

@@ -1,7 +1,7 @@
-"""`python -m ganrev.evaluation.decoding RUN PID`: decode a run's files, knowing its codec and nothing of its pictures.
+"""`python -m ganrev.evaluation.decoding RUN PID`: decode a run's files, given its codec but not its pictures.
 
-Standard input is JSON: null, or the names of the files to decode at a time. PID is the process to work for: when it is
-killed this one ends too, so that it does not write into a folder that another has taken over.
+Standard input is JSON: null, or batches of names of the files to decode. PID is the process that waits for the result:
+when that is killed this one ends too, so that it does not write into a folder that another process now uses.
 """
 
 import json
@@ -21,14 +21,14 @@ BATCH_SIZE = 16
 def decode_folder(
     run: RunFolder, batches: list[list[str]] | None = None, parent: int | None = None
 ) -> dict[str, float]:
-    """Write what a run's files draw; returns decode seconds by name, a batch's time shared equally.
+    """Write the pictures of a run's files; returns decode seconds by name, a batch's time shared equally.
 
     Batches that the run's journal holds are taken from there.
 
     Args:
         run: whose config names the codec, and whose files are read.
-        batches: names of the files to decode at a time; None for all, in the order of their names.
-        parent: the process whose end ends this one.
+        batches: names of the files of each batch; None for all files, in the order of their names.
+        parent: id of a process; this one ends with it.
     """
     codec = instantiate(run.config.codec)
     run = RunFolder(run.path, codec.suffix)
@@ -43,7 +43,7 @@ def decode_folder(
             raise SystemExit(f"process {parent} is gone")
         found = journal.find(names)
         if found is None:
-            if not warm:  # the first call also pays for the library's set-up
+            if not warm:  # the first call also sets the library up, which is not to be timed
                 codec.decode([run.blob(names[0])])
                 warm = True
             found = (_decode_batch(codec, names, run), {})

@@ -1,4 +1,4 @@
-"""What became of each job of a sweep, under any launcher."""
+"""The outcome of each job of a sweep, under any launcher."""
 
 import atexit
 import json
@@ -31,24 +31,24 @@ class JobRecord(Callback):
         self.folder = Path(folder).resolve()
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Forget an earlier sweep."""
+        """Remove the records of an earlier sweep."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for file in self.folder.glob("*.json"):
             file.unlink()
-        atexit.register(self._report)  # also where a launcher raises since a job was killed
+        atexit.register(self._report)  # also where a launcher raises because a job was killed
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Write a record that stays if the job is killed."""
+        """Write a record that remains if the job is killed."""
         if config.hydra.mode == RunMode.MULTIRUN:
             self._write(config, error="no end was recorded: it was killed, or is still running")
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Write what became of the job; an error goes no further, so that Hydra does not end the sweep with it."""
+        """Write the outcome of the job; an error is not passed on, so that Hydra does not end the sweep with it."""
         if config.hydra.mode != RunMode.MULTIRUN:
             return
         try:
             self._write(config, run=str(Path(job_return.return_value).resolve()))
-        except Exception as error:  # whatever the job raised
+        except Exception as error:  # any error of the job's
             cause = root_cause(error)
             trace = "".join(traceback.format_exception(error))
             self._write(config, error=f"{type(cause).__name__}: {cause}", traceback=trace)

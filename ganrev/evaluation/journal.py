@@ -1,4 +1,4 @@
-"""What finished batches have given, kept so that a killed run goes on where it stopped."""
+"""Results of finished batches, kept so that a killed run goes on where it stopped."""
 
 import hashlib
 import io
@@ -12,10 +12,10 @@ from ganrev.files import write_whole
 
 
 class Journal:
-    """Keeps the result of a stage for each batch of pictures, a file a batch, there as a whole or not at all.
+    """Keeps the result of a stage for each batch of pictures, one file per batch, whole or not at all.
 
-    A batch is known by the names of its pictures in their order. Where `batch_size` has changed, nothing of the old
-    batches is found, and they are done again.
+    A batch is identified by the names of its pictures in their order. After a change of `batch_size` no result of the
+    old batches is found, and all is done again.
 
     Args:
         folder: of a run's journals; the files go to `folder/<stage>/`.
@@ -26,7 +26,7 @@ class Journal:
         self._folder = folder / stage
 
     def find(self, names: list[str]) -> tuple[dict, dict[str, np.ndarray]] | None:
-        """Return what `keep` was given for a batch, or None."""
+        """Return what was kept for a batch, or None."""
         path = self._path(names)
         if not path.exists():
             return None
@@ -35,7 +35,7 @@ class Journal:
         return json.loads(str(arrays.pop("result"))), arrays
 
     def keep(self, names: list[str], result: dict, arrays: dict[str, np.ndarray] | None = None) -> None:
-        """Keep the result of a batch: what JSON can hold, numbers to the last bit, and arrays by name."""
+        """Keep the result of a batch: values for JSON, which keeps every bit of a number, and arrays by name."""
         self._folder.mkdir(parents=True, exist_ok=True)
         file = io.BytesIO()
         content: dict[str, Any] = {"result": np.array(json.dumps(result)), **(arrays or {})}

@@ -30,10 +30,10 @@ class Shard:
 
     run: RunFolder
     number: int
-    count: int
+    num_shards: int
 
     def __str__(self) -> str:
-        return f"{self.number}/{self.count}"
+        return f"{self.number}/{self.num_shards}"
 
 
 def find_shards(folders: Sequence[Path]) -> dict[str, list[Shard]]:
@@ -61,14 +61,14 @@ def check_shards(shards: Sequence[Shard]) -> list[RunFolder]:
     """
     first = shards[0]
     for other in shards[1:]:
-        if other.count != first.count:
+        if other.num_shards != first.num_shards:
             raise ValueError(f"{first.run} and {other.run} overlap: remove the shards of one of the two divisions")
     by_number: dict[int, Shard] = {}
     for shard in shards:
         if shard.number in by_number:
             raise ValueError(f"{by_number[shard.number].run} and {shard.run} are the same shard; remove one")
         by_number[shard.number] = shard
-    missing = [f"{number}/{first.count}" for number in range(1, first.count + 1) if number not in by_number]
+    missing = [f"{number}/{first.num_shards}" for number in range(1, first.num_shards + 1) if number not in by_number]
     if missing:
         there = " ".join(str(by_number[number]) for number in sorted(by_number))
         raise ValueError(f"data.shard={','.join(missing)} missing, or not finished; there is {there}")
@@ -87,7 +87,7 @@ def _check_alike(runs: Sequence[RunFolder]) -> None:
 
 
 def merge(runs: Sequence[RunFolder], target: RunFolder) -> None:
-    """Write to the folder `target` what one machine would have left of the shards `runs`, in their order."""
+    """Write to the folder `target` the run that one machine would have made, given its shards in their order."""
     config = runs[0].config
     config.data.shard = None
     target.write_config(config)
@@ -101,7 +101,7 @@ def merge(runs: Sequence[RunFolder], target: RunFolder) -> None:
 
 
 def _summarise(rows: pd.DataFrame, summaries: Sequence[dict[str, Any]], suffix: str) -> dict[str, Any]:
-    """Return the summary of all rows, and counts of all shards."""
+    """Return the summary of all rows, with counts added over all shards."""
     summary = (
         {"schema": SCHEMA_VERSION, "suffix": suffix}
         | stages.summarise(rows)

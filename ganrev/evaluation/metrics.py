@@ -33,7 +33,7 @@ def distortion(image: Tensor, decoded: Tensor) -> dict[str, float]:
 
 
 def png_paper_bytes(image: Tensor) -> int:
-    """Return the bytes of the bzip2'd PNG of uint8 [3, H, W]: what the compression ratio divides."""
+    """Return the bytes of the bzip2'd PNG of uint8 [3, H, W]: the numerator of the compression ratio."""
     return len(bz2.compress(to_png(image), 9))
 
 

@@ -1,4 +1,4 @@
-"""Which test pictures has the generator been trained on?"""
+"""Finds test pictures that the generator was trained on."""
 
 import logging
 from collections.abc import Mapping
@@ -13,19 +13,19 @@ from ganrev.data.pictures import Pictures
 
 _logger = logging.getLogger(__name__)
 
-_NUM_SHOWN = 5  # pictures that a message names
+_NUM_NAMED = 5  # pictures that a message names
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Pictures that a generator knows, by name, each with the reason.
+    """Pictures that a generator was, or may have been, trained on, by name, each with the reason.
 
     Attributes:
-        trained_on: by number, by person, or, where CelebA's number is unknown, by the look of the picture.
-        alike: looks like a face trained on, though its number says otherwise: CelebA holds some photographs twice,
-            under different people and in different partitions.
-        num_unchecked: how many pictures there was nothing to compare with: no card, or no hashes for a picture whose
-            number is unknown.
+        trained_on: found by number, by person, or, where CelebA's number is unknown, by perceptual hash.
+        alike: pictures that look like a face trained on, though their numbers say otherwise: CelebA holds some
+            photographs twice, under different people and in different partitions.
+        num_unchecked: number of pictures that could not be compared: there is no card, or there are no hashes for a
+            picture whose number is unknown.
     """
 
     trained_on: Mapping[str, str] = field(default_factory=dict)
@@ -65,11 +65,11 @@ def find_overlap(pictures: Pictures, card: Path) -> Overlap:
 
 
 def refuse(trained_on: Mapping[str, str]) -> None:
-    """Raise ValueError if any picture was trained on, given by name with the reason."""
+    """Raise ValueError if any picture was trained on; given are their names with the reason for each."""
     if not trained_on:
         return
-    listed = "; ".join(f"{name}: {reason}" for name, reason in list(trained_on.items())[:_NUM_SHOWN])
-    more = f"; and {len(trained_on) - _NUM_SHOWN} more" if len(trained_on) > _NUM_SHOWN else ""
+    listed = "; ".join(f"{name}: {reason}" for name, reason in list(trained_on.items())[:_NUM_NAMED])
+    more = f"; and {len(trained_on) - _NUM_NAMED} more" if len(trained_on) > _NUM_NAMED else ""
     verb = "picture was" if len(trained_on) == 1 else "pictures were"
     raise ValueError(
         f"{len(trained_on)} {verb} among those that the generator was trained on, so that their scores would flatter "

@@ -1,4 +1,4 @@
-"""Where a number came from: code, versions, hardware."""
+"""The origin of a run: code, versions, hardware."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def _git(*arguments: str) -> str | None:
     command = ["git", "--no-optional-locks", *arguments]
     try:
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
-    except OSError:  # there is no git on PATH, or none that may be executed
+    except OSError:  # there is no executable git on PATH
         return None
     return done.stdout.strip() if done.returncode == 0 else None
 

@@ -1,4 +1,4 @@
-"""How much samples look like real faces, measured without any downloaded network."""
+"""Measures of how real samples look, without any downloaded network."""
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ def _upsample(x: Tensor) -> Tensor:
 
 
 def laplacian_pyramid(x: Tensor) -> list[Tensor]:
-    """Return the levels of float pictures [N, 3, S, S], finest first, down to 16 pixels a side.
+    """Return the levels of float pictures [N, 3, S, S], finest first, down to a side of 16 pixels.
 
     Source: Burt and Adelson 1983; Karras et al. 2018, section 5.
     """
@@ -66,8 +66,8 @@ def sliced_wasserstein(real: Tensor, fake: Tensor, seed: int = 0) -> dict[int, f
         seed: of the patches' places and the projections.
 
     Returns:
-        The distance times 1000 at each level, named by its side in pixels, finest first. It does not reach zero
-        for two sets of real faces: the fewer pictures, the farther.
+        The distance times 1000 at each level, named by its side in pixels, finest first. It is above zero
+        for two sets of real faces, and the larger the fewer pictures they have.
 
     Raises:
         ValueError: the sets differ in shape.

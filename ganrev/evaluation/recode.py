@@ -1,7 +1,7 @@
-"""Other quantisers for latents that a run has found.
+"""Rounds and codes the latents of a finished run with other quantisers.
 
-Reversal takes hours, rounding and coding less: a finished run with `quant=none` serves any number of them. What was
-measured stays in the run's folder and is not measured again.
+Reversal takes hours, rounding and coding less: one run with `quant=none` serves any number of quantisers. Results stay
+in the run's folder and are not measured again.
 """
 
 import hashlib
@@ -28,12 +28,12 @@ _GROUPS = ("quant", "entropy", "latent_scale", "loss")
 def recode(run: RunFolder, overrides: Sequence[str]) -> pd.DataFrame:
     """Round and code a run's latents anew; returns one row for each picture: bytes and distortions of the new file.
 
-    It is the file that a run with that `quant` would have written, where each picture had one attempt; of several
-    restarts, such a run might have kept another.
+    The file is the one that a run with that `quant` would have written, if each picture had one attempt; of several
+    restarts such a run might have kept another one.
 
     Args:
         run: a finished one with `quant=none`.
-        overrides: of `quant`, `entropy`, `latent_scale`, and `loss`: what `quant=rd` weighs against bytes.
+        overrides: of `quant`, `entropy`, `latent_scale`, and `loss`: the distortion D of `quant=rd`.
 
     Raises:
         ValueError: the run was rounded, its pictures have changed, or an override reaches beyond rounding and coding.
@@ -56,7 +56,7 @@ def _group(override: str) -> str:
 
 
 def _check(run: RunFolder, config: DictConfig, overrides: Sequence[str]) -> None:
-    """Raise ValueError for a run without unrounded latents, and for what is beyond rounding and coding."""
+    """Raise ValueError for a run without unrounded latents, and for overrides of anything but rounding and coding."""
     codec = get_object(config.codec["_target_"])
     is_gan = isinstance(codec, type) and issubclass(codec, GanCodec)
     if not is_gan or instantiate(config.codec.quant).step is not None:

@@ -1,10 +1,13 @@
 """The written schema of what a run leaves: the columns of its rows and the keys of its summary and provenance.
 
-Version 1, which older runs have and name nowhere, lacks `schema` and `suffix`; its first runs lack the counts of
-pictures trained on, too.
+Runs of version 1 have no `schema` and no `suffix`; the oldest of them have no counts of pictures trained on, either.
+`python -m ganrev.evaluation.record > docs/record.md` writes the page about it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from ganrev.markdown import markdown_table
 
 SCHEMA_VERSION = 2
 
@@ -44,13 +47,13 @@ ROWS = (
     Field("ssim", "float", "", "structural similarity, Gaussian window of 11 x 11, mean over RGB"),
     Field("encode_seconds", "float", "seconds", "to encode: the batch's time shared equally"),
     Field("decode_seconds", "float", "seconds", "to decode: the batch's time shared equally"),
-    Field("png_paper_bytes", "int", "bytes", "the bzip2'd PNG of the original, which the compression ratio divides"),
+    Field("png_paper_bytes", "int", "bytes", "the bzip2'd PNG of the original: the numerator of the compression ratio"),
     Field("stlpips", "float", "", "ST-LPIPS (VGG); lower is better", _EXTRA),
     Field("chosen_loss", "str", "", "name of the loss that was descended", _CHOOSES),
     Field("chosen_lr", "float", "", "learning rate", _CHOOSES),
     Field("chosen_restart", "int", "", "number of the start, from 0", _CHOOSES),
-    Field("chosen_lmbda", "float", "loss per byte", "what a byte was allowed to cost", _CHOOSES),
-    Field("chosen_step", "float", "", "what multiplies each latent's own step", _CHOOSES),
+    Field("chosen_lmbda", "float", "loss per byte", "the loss that one byte was allowed to cost", _CHOOSES),
+    Field("chosen_step", "float", "", "what multiplies each latent's own step size", _CHOOSES),
     Field("chosen_hit", "bool", "", "whether the target was reached", _CHOOSES),
     Field("chosen_<other>", "str", "", "whatever else the codec chose", _CHOOSES),
 )
@@ -66,12 +69,12 @@ SUMMARY = (
     Field("file_cr", "float", "", "the same over mean num_bytes"),
     Field("image_size", "int", "pixels", "side of the pictures"),
     Field("images_failed.<name>", "str", "", "why the codec refused a picture"),
-    Field("images_skipped.<file>", "str", "", "why a file of the data source is no picture to compress"),
+    Field("images_skipped.<file>", "str", "", "why a file of the data source was left out"),
     Field("images_seen_in_training", "int", "pictures", "that the codec was trained on", "absent in old runs"),
     Field("images_alike_in_training", "int", "pictures", "that look like a face trained on", "absent in old runs"),
-    Field("images_unchecked_in_training", "int", "pictures", "that nothing tells about", "absent in old runs"),
-    Field("lanes", "int", "", "descents: pictures times restarts"),
-    Field("lanes_diverged", "int", "", "descents that ended in no number"),
+    Field("images_unchecked_in_training", "int", "pictures", "of which it is unknown", "absent in old runs"),
+    Field("lanes", "int", "", "pictures times restarts"),
+    Field("lanes_diverged", "int", "", "descents whose loss was not finite at the end, or above that of the start"),
 )
 
 PROVENANCE = (
@@ -107,3 +110,35 @@ def undescribed(names: list[str], fields: tuple[Field, ...]) -> list[str]:
 def missing(names: list[str], fields: tuple[Field, ...]) -> list[str]:
     """Return the fields that must be there and are not among the names; those with `<...>` may have no name."""
     return [f.name for f in fields if f.optional in ("", _UNKNOWN) and "<" not in f.name and f.name not in names]
+
+
+def to_page() -> str:
+    """Return the schema as a page of documentation, `docs/record.md`."""
+    introduction = (
+        f"Version {SCHEMA_VERSION} of the schema in `ganrev/evaluation/record.py`, which writes this page:\n"
+        "`python -m ganrev.evaluation.record > docs/record.md`. The folder's other files are listed in\n"
+        "`ganrev/evaluation/run_folder.py`. In JSON an infinite number is the string `inf`, an undefined one is null.\n"
+        "`a.b` is the key b of the object a, and `<...>` stands for any name."
+    )
+    parts = [
+        "# What a run leaves: the record",
+        introduction,
+        _section("rows.csv", "One row for each picture that has a file.", "column", ROWS),
+        _section("summary.json", "Means, intervals and counts over the pictures of a run.", "key", SUMMARY),
+        _section("provenance.json", "The origin of a run: code, versions, hardware, data.", "key", PROVENANCE),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(file: str, text: str, names: str, fields: Sequence[Field]) -> str:
+    rows = [(f"`{field.name}`", field.kind, field.unit, _sentence(field)) for field in fields]
+    table = markdown_table((names, "type", "unit", "meaning"), rows, numbers=False)
+    return f"## `{file}`\n\n{text}\n\n{table}"
+
+
+def _sentence(field: Field) -> str:
+    return f"{field.meaning} ({field.optional})" if field.optional else field.meaning
+
+
+if __name__ == "__main__":
+    print(to_page(), end="")

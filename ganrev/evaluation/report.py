@@ -1,4 +1,4 @@
-"""A few lines that a person can read about a finished run."""
+"""The printed summary of a finished run."""
 
 from typing import Any
 
@@ -12,24 +12,24 @@ _SHOWN = (  # a column, what it is called, its digits
     ("mse", "MSE", 1),
     ("ssim", "SSIM", 4),
     ("stlpips", "ST-LPIPS, VGG", 4),
-    ("encode_seconds", "seconds to encode a picture", 2),
-    ("decode_seconds", "seconds to decode a picture", 4),
+    ("encode_seconds", "seconds to encode, per picture", 2),
+    ("decode_seconds", "seconds to decode, per picture", 4),
 )
 _TRAINING = {
     "images_seen_in_training": "the generator was trained on",
     "images_alike_in_training": "look like faces that the generator was trained on, under other CelebA numbers",
-    "images_unchecked_in_training": "may be among those that the generator was trained on, which nothing tells",
+    "images_unchecked_in_training": "may be among those that the generator was trained on, of which there is no record",
 }
 
 
 def training_notes(summary: dict[str, Any]) -> list[str]:
-    """Say how many pictures of a run its generator was trained on, if any."""
-    counts = {text: summary.get(key, 0) for key, text in _TRAINING.items()}  # runs of older versions have no such keys
+    """Return sentences on pictures of a run that its generator was, or may have been, trained on."""
+    counts = {text: summary.get(key, 0) for key, text in _TRAINING.items()}  # older runs lack them
     return [f"{count} of {summary['num_images']} pictures {text}" for text, count in counts.items() if count]
 
 
 def describe(run: RunFolder) -> str:
-    """Return a few lines that a person can read about a finished run."""
+    """Return a few lines about a finished run, to be printed."""
     summary = run.summary
     count, size = summary["num_images"], summary["image_size"]
     lines = [f"{count} picture{'s' * (count > 1)} of {size} x {size}", *_scores(summary)]

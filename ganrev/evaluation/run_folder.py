@@ -1,14 +1,14 @@
-"""What a run leaves: every file of its folder is named, read and written here.
+"""The folder of a run: each of its files is named, read and written here.
 
 | path | what |
 | --- | --- |
 | `config.yaml` | the resolved config |
 | `blobs/<name><suffix>` | the compressed files |
-| `decoded/<name>.png` | what they draw |
+| `decoded/<name>.png` | the decoded pictures |
 | `rows.csv`, `summary.json`, `provenance.json` | the record (`ganrev.evaluation.record`); the summary comes last |
-| `traces.npz` | what the codec left for figures, if anything |
-| `recoded/<id>.csv` | other quantisers for its latents (`ganrev.evaluation.recode`) |
-| `journal/` | while it is not finished: batches that are done |
+| `traces.npz` | losses and latents under way, for figures; only of GAN reversal |
+| `recoded/<id>.csv` | rows of other quantisers for its latents (`ganrev.evaluation.recode`) |
+| `journal/` | finished batches, until the run is finished |
 """
 
 import os
@@ -35,11 +35,11 @@ from ganrev.pixels import from_pillow, to_png
 
 
 class RunFolder:
-    """The folder of a run, finished or under way. What is read is read anew each time.
+    """The folder of a run, finished or under way. Each access reads the file again.
 
     Args:
         path: of the folder.
-        suffix: of the run's files; None to find it out, where there are files.
+        suffix: of the compressed files; None to take it from the summary or from the first of them.
     """
 
     def __init__(self, path: str | Path, suffix: str | None = None) -> None:
@@ -51,7 +51,7 @@ class RunFolder:
 
     @classmethod
     def finished(cls, path: str | Path) -> "RunFolder":
-        """Return a finished run; ValueError for a folder that is none."""
+        """Return a finished run; ValueError for any other folder."""
         run = cls(path)
         missing = [file.name for file in (run._config, run._summary) if not file.is_file()]
         if missing:
@@ -68,7 +68,7 @@ class RunFolder:
 
     @property
     def is_finished(self) -> bool:
-        """Whether everything is there: the summary is written last."""
+        """Whether the run is complete: the summary is written last."""
         return self._summary.exists()
 
     # ---- the record
@@ -95,12 +95,12 @@ class RunFolder:
 
     @property
     def has_provenance(self) -> bool:
-        """Whether a process has begun this run."""
+        """Whether some process has begun this run."""
         return self._provenance.exists()
 
     @property
     def traces(self) -> dict[str, np.ndarray]:
-        """What the codec left, arrays by name (`Trace.arrays`); empty for a codec that leaves none."""
+        """Arrays of the codec's trace by name (`Trace.arrays`); empty for a codec without one."""
         if not self._traces.exists():
             return {}
         with np.load(self._traces) as stored:
@@ -115,15 +115,15 @@ class RunFolder:
         write_whole(self._rows, rows.to_csv(index=False).encode())
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """Store the summary, and thereby call the run finished."""
+        """Store the summary, which marks the run as finished."""
         write_whole(self._summary, to_json(dict(summary)).encode())
 
     def write_provenance(self, origin: Mapping[str, Any]) -> None:
-        """Store where the run came from."""
+        """Store the origin of the run."""
         write_whole(self._provenance, to_json(dict(origin)).encode())
 
     def write_traces(self, traces: Mapping[str, Any]) -> None:
-        """Store what the codec left, arrays by name; nothing is written where there is nothing."""
+        """Store the codec's trace, arrays by name, if there is one."""
         if traces:
             np.savez_compressed(self._traces, **traces)
 
@@ -148,7 +148,7 @@ class RunFolder:
         return (self._blobs / f"{name}{self.suffix}").read_bytes()
 
     def decoded(self, name: str) -> Tensor:
-        """Return what a picture's file draws, uint8 [3, H, W]."""
+        """Return the decoded picture of a file, uint8 [3, H, W]."""
         with Image.open(self._decoded / f"{name}.png") as picture:
             return from_pillow(picture)
 
@@ -158,7 +158,7 @@ class RunFolder:
         (self._blobs / f"{name}{self.suffix}").write_bytes(blob)
 
     def write_decoded(self, name: str, image: Tensor) -> None:
-        """Store what a picture's file draws, uint8 [3, H, W]."""
+        """Store the decoded picture of a file, uint8 [3, H, W]."""
         self._decoded.mkdir(exist_ok=True)
         write_whole(self._decoded / f"{name}.png", to_png(image))
 
@@ -170,11 +170,11 @@ class RunFolder:
         return other
 
     def link_pictures(self, target: "RunFolder") -> None:
-        """Link compressed files and what they draw into another run, or copy them where links do not reach."""
+        """Link compressed files and decoded pictures into another run, or copy them to another file system."""
         for mine, other in ((self._blobs, target._blobs), (self._decoded, target._decoded)):
             shutil.copytree(mine, other, copy_function=_link, dirs_exist_ok=True)
 
-    # ---- while it is made
+    # ---- under way
 
     def journal(self, stage: str) -> Journal:
         """Return the journal of a stage, such as `encode`."""
@@ -182,7 +182,7 @@ class RunFolder:
 
     @property
     def lock(self) -> FileLock:
-        """A lock that one process at a time holds while it makes this run."""
+        """The lock of the process that makes this run."""
         return FileLock(self.path.with_name(f".{self.name}.lock"))
 
     def under_way(self, way: str = "partial") -> "RunFolder":
@@ -190,18 +190,18 @@ class RunFolder:
         return RunFolder(self.path.with_name(f".{self.name}.{way}"), self._suffix)
 
     def begin(self) -> None:
-        """Make the folder, or go on in the one that is there."""
+        """Make the folder, unless it exists already."""
         self.path.mkdir(exist_ok=True)
 
     def finish(self, target: "RunFolder") -> None:
-        """Give a run that has its summary its name; what is kept for a restart goes."""
+        """Move a run that has its summary to its final place, without its journals."""
         shutil.rmtree(self._journal, ignore_errors=True)
         if target.path.exists():
             shutil.rmtree(target.path)
         self.path.rename(target.path)
 
     def remove(self) -> None:
-        """Delete the folder, if it is there."""
+        """Delete the folder, if it exists."""
         if self.path.exists():
             shutil.rmtree(self.path)
 
@@ -253,7 +253,7 @@ class RunFolder:
 
 
 def _link(source: str, target: str) -> None:
-    """Link a file, or copy it where links do not reach."""
+    """Link a file, or copy it to another file system."""
     try:
         os.link(source, target)
     except OSError:
@@ -277,7 +277,7 @@ def read_rows(path: Path) -> pd.DataFrame:
 
 
 def join_traces(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Put the traces of several batches one behind the other; nothing from nothing.
+    """Concatenate the traces of several batches; none if there are none.
 
     Args:
         parts: of each batch, arrays by name, pictures first; `snapshot_steps` is the same for all pictures.

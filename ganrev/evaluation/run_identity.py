@@ -1,4 +1,4 @@
-"""What a run is called: a hash of all that can change its results, which stays when the code is moved about."""
+"""The id of a run: a hash of all that can change its results, independent of where code lies."""
 
 import hashlib
 import json
@@ -14,15 +14,15 @@ from ganrev.configuration.configs import to_dict
 # Raised whenever the same config would give other bytes or scores than before.
 ALGORITHM_VERSION = 2
 
-# Parts of a codec's config that say where something lies or runs, not what it computes.
+# Keys of a codec's config that say where something lies or runs, not what it computes.
 _PLACES = ("path", "url", "device", "faces")
 
-# Keys of a codec's config that came after runs had been hashed without them: the default of each, by the left-hand side
-# below of the `_target_` beside it, and its name. At its default a key is left out, so that old runs keep their names.
+# Keys that were added to a codec's config after runs had been stored: the default of each, by the former `_target_`
+# beside it (left below) and its name. A key at its default is not hashed, so that old runs keep their ids.
 LATER_KEYS: dict[tuple[str, str], object] = {}
 
-# Where each `_target_` lives now, by the name that runs were first hashed and stored with. Whoever moves or renames one
-# changes the right-hand side here and the YAML in configs/; the left-hand side stays for ever.
+# The present name of each `_target_` by its former one, which runs were hashed and stored with. If one is moved or
+# renamed, change the right-hand side here and the YAML in configs/; the left-hand side must never change.
 TARGETS = {
     "baselines.kmeans.KMeans": "baselines.KMeans",
     "baselines.pca.load": "baselines.load_pca",
@@ -64,8 +64,8 @@ _SHARD = re.compile(r"(.+-[0-9a-f]{12})-([0-9]+)of([0-9]+)")
 def run_id(identity: CodecIdentity, codec_config: dict[str, Any], digest: str, seed: int) -> str:
     """Hash what can change a result: codec, precision, weights, data, seed, algorithm version; never a path.
 
-    The number of threads and of lanes in a batch are left out: they change nothing but the last bits of a sum. A
-    descent at a learning rate so large that it never settles can make those visible (`ganrev verify --alone`).
+    The number of threads and of lanes in a batch are left out: they change nothing but the last bits of a sum. With a
+    learning rate so large that a descent never settles these can become visible (`ganrev verify --alone`).
 
     Args:
         identity: of the codec.
@@ -75,7 +75,7 @@ def run_id(identity: CodecIdentity, codec_config: dict[str, Any], digest: str, s
     """
     content = {
         "codec": canonical_config(codec_config),
-        "step": identity.step,  # beside the config: the scale may come from the generator's card
+        "step": identity.step_size,  # not in the config where the scale comes from the generator's card
         "precision": identity.precision,
         "weights": identity.weights,
         "data": digest,
@@ -87,7 +87,7 @@ def run_id(identity: CodecIdentity, codec_config: dict[str, Any], digest: str, s
 
 
 def canonical_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a codec's config as it is hashed: under the first names, without places and without later defaults."""
+    """Return a codec's config as it is hashed: former names, no places, and no later keys at their defaults."""
     former = {new: old for old, new in TARGETS.items()}
 
     def canonical(node: dict[str, Any]) -> dict[str, Any]:
@@ -122,12 +122,12 @@ def _map_dicts(value: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -
     return value
 
 
-def shard_name(run: str, number: int, count: int) -> str:
-    """Return what the shard number/count of a run is called, such as `jpeg-0123456789ab-1of4`."""
-    return f"{run}-{number}of{count}"
+def shard_name(run: str, number: int, num_shards: int) -> str:
+    """Return the name of the shard number/num_shards of a run, such as `jpeg-0123456789ab-1of4`."""
+    return f"{run}-{number}of{num_shards}"
 
 
 def parse_shard_name(name: str) -> tuple[str, int, int] | None:
-    """Return the run, number and count of a shard by its name; None for a name that is no shard's."""
+    """Return run, number and number of shards from a shard's name; None for any other name."""
     match = _SHARD.fullmatch(name)
     return (match[1], int(match[2]), int(match[3])) if match else None

@@ -1,6 +1,6 @@
-"""Stored runs in words: what each was, what it scored, when it was made and by which commit.
+"""A list of stored runs: the options, scores, time and commit of each.
 
-Only YAML and JSON are read, so that the list comes at once.
+Only YAML and JSON are read, which is fast.
 """
 
 import json
@@ -26,7 +26,7 @@ class StoredRun:
     """One line of the list.
 
     Attributes:
-        what: overrides that make this run of the defaults, such as `codec=jpeg codec.quality=10`.
+        what: overrides that this run differs from the defaults by, such as `codec=jpeg codec.quality=10`.
         num_images: pictures in it.
         num_bytes: mean size of a file.
         psnr: mean, dB; infinite for a lossless codec.
@@ -94,7 +94,7 @@ def _read(folder: Path) -> StoredRun:
 
 
 def in_words(config: DictConfig) -> str:
-    """Return the overrides that make a stored config of the defaults: choices of groups, and single options."""
+    """Return the overrides that turn the defaults into a stored config: choices of groups, and single options."""
     stored = to_dict(config, resolve=True)
     codec = stored["codec"]
     data_choice = _nearest("data", stored["data"])
@@ -115,7 +115,7 @@ def in_words(config: DictConfig) -> str:
 
 
 def _nearest(group: str, content: Mapping[str, Any]) -> str:
-    """Return the choice of a group that comes nearest to its stored content."""
+    """Return the choice of a group that is most similar to its stored content."""
     choices = _choices(group)
     return min(choices, key=lambda name: (*_distance(choices[name], content), name != _default_choices()[group]))
 

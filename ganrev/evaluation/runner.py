@@ -1,4 +1,4 @@
-"""One run: resolve the config, name it by what can change its result, evaluate it once, keep everything."""
+"""One run: resolve the config, hash it to an id, evaluate it unless that was done before, store everything."""
 
 import copy
 import dataclasses
@@ -22,10 +22,10 @@ from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.run_identity import ALGORITHM_VERSION, modern_config, run_id, shard_name
 from ganrev.pixels import resize
 
-log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
-# Keys of the config that every run reads. An override of another one, a group or a value of the codec's, is worth a
-# warning where neither the codec nor the data source refers to it.
+# Keys of the config that every run reads. An override of any other key causes a warning where neither the codec nor the
+# data source refers to it.
 _ALWAYS_READ = ("codec", "data", "batch_size", "out", "force", "hydra")
 
 
@@ -44,12 +44,12 @@ def unused_overrides(cfg: DictConfig, overrides: list[str]) -> list[str]:
 
 def load_pictures(cfg: DictConfig, image_size: int | None) -> Pictures:
     """Load the data source, or the shard of it that `data.shard` names, at the codec's own size where it has one."""
-    source = copy.deepcopy(cfg.data)  # which keeps its parent, for interpolations
+    source = copy.deepcopy(cfg.data)  # the copy keeps its parent, for interpolations
     OmegaConf.set_struct(source, False)
     shard = source.pop("shard", None)
     pictures = instantiate(source).load()
     if image_size is not None and pictures.images.shape[-1] != image_size:
-        log.warning(
+        _logger.warning(
             "pictures are resized from %d to %d pixels, scored and counted at that size: the generator draws no other",
             pictures.images.shape[-1],
             image_size,
@@ -77,7 +77,7 @@ def reload_pictures(run: RunFolder, image_size: int | None) -> Pictures:
 def check_overlap(codec: DescribedCodec, pictures: Pictures, allowed: bool) -> Overlap:
     """Find the pictures that the codec was trained on, by its model card.
 
-    A codec that has learned nothing knows no picture; one that has, and has no card, is warned of.
+    For a codec that has learned nothing there are none; a codec that has, but has no card, causes a warning.
 
     Raises:
         ValueError: there are such pictures and they are not `allowed`, or the card is damaged.
@@ -85,8 +85,8 @@ def check_overlap(codec: DescribedCodec, pictures: Pictures, allowed: bool) -> O
     if pictures.drawn or not codec.has_learned:
         return Overlap()
     if codec.card is None:
-        log.warning(
-            "nothing tells what this generator was trained on (it has no model card), so its scores may be of pictures "
+        _logger.warning(
+            "it is unknown what this generator was trained on (it has no model card), so its scores may be of pictures "
             "that it was trained on"
         )
         return Overlap(num_unchecked=len(pictures))
@@ -94,25 +94,25 @@ def check_overlap(codec: DescribedCodec, pictures: Pictures, allowed: bool) -> O
     if not allowed:
         refuse(overlap.trained_on)
     for name, reason in overlap.alike.items():
-        log.warning("%s may have been trained on under another number: %s", name, reason)
+        _logger.warning("%s may have been trained on under another number: %s", name, reason)
     return overlap
 
 
 def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
     """Evaluate one config, unless that has been done; returns the run's folder.
 
-    What is finished of a run that was cut off is taken from its hidden folder, `<out>/.<run_id>.partial`.
+    A run that was cut off goes on with what is finished in its hidden folder, `<out>/.<run_id>.partial`.
 
     Args:
         cfg: the composed config (`configs/config.yaml`).
-        overrides: the command line's, to warn about those that nothing reads.
+        overrides: of the command line, to warn about those that nothing reads.
 
     Raises:
         ValueError: a bad option or bad input, pictures that the generator was trained on, or not one picture could
             be encoded.
     """
     for override in unused_overrides(cfg, overrides or []):
-        log.warning("%s has no effect: the codec %s does not read it", override, cfg.codec["_target_"])
+        _logger.warning("%s has no effect: the codec %s does not read it", override, cfg.codec["_target_"])
     cfg = modern_config(cfg)
     stages.check_batch_size(cfg.batch_size)
     shard = _shard(cfg)
@@ -124,20 +124,20 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
     target.path.parent.mkdir(parents=True, exist_ok=True)
     with target.lock:
         if target.is_finished and not cfg.force:
-            log.info("%s is there already; force=true repeats it", target)
+            _logger.info("%s is there already; force=true repeats it", target)
             return target.path
         _finish(target, codec, pictures, overlap, cfg)
     return target.path
 
 
 def _shard(cfg: DictConfig) -> tuple[int, int] | None:
-    """Return i and n of `data.shard=i/n`, None without it; ValueError for what is no shard."""
+    """Return i and n of `data.shard=i/n`, None without it; ValueError for any other value."""
     shard = cfg.data.get("shard")
     return None if shard is None else parse_shard(shard)
 
 
 def _finish(target: RunFolder, codec: DescribedCodec, pictures: Pictures, overlap: Overlap, cfg: DictConfig) -> None:
-    """Evaluate in the hidden folder, from where it was cut off, and give that its name."""
+    """Evaluate in the hidden folder, from where it was cut off, and move it to its final place."""
     partial = target.under_way()
     if cfg.force:
         partial.remove()
@@ -164,7 +164,7 @@ def _evaluate(codec: DescribedCodec, pictures: Pictures, overlap: Overlap, run: 
 
 
 def _write_origin(codec: DescribedCodec, pictures: Pictures, run: RunFolder, cfg: DictConfig) -> None:
-    """Write where the run comes from, beside what a process that was cut off has written."""
+    """Write the origin of the run, combined with that of a process that was cut off."""
     origin = provenance() | {
         "algorithm_version": ALGORITHM_VERSION,
         "weights": codec.identity().weights,

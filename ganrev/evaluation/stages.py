@@ -1,6 +1,6 @@
-"""Put a codec to the test: encode, decode in a process that never saw the pictures, score.
+"""The stages of a run: encode, decode in a process without access to the pictures, score.
 
-The stages leave files in the run's folder, and each reads only what the one before it left.
+Each stage writes files to the run's folder, and reads only those of the stages before it.
 """
 
 import json
@@ -25,21 +25,21 @@ from ganrev.evaluation.record import COLUMNS
 from ganrev.evaluation.run_folder import RunFolder, join_traces
 from ganrev.progress import ProgressBar
 
-log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _CHOSEN = "chosen_"  # begins the columns of what the codec chose
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What encoding left beside the files.
+    """Results of encoding beside the files.
 
     Attributes:
         batches: names of the pictures that have a file, batch by batch.
         seconds: encode time by name, the batch's time shared equally.
         failed: reason by name, for pictures that the codec refused.
-        choices: what the codec reports to have chosen, by name; empty for a codec that chooses nothing.
-        traces: what the codec reports for figures, joined; empty for a codec that leaves nothing.
+        choices: what the codec chose for each picture, by name; empty for a codec that chooses nothing.
+        traces: the codec's traces, concatenated; empty for a codec without them.
     """
 
     batches: list[list[str]]
@@ -67,14 +67,16 @@ def encode_all(codec: DescribedCodec, pictures: Pictures, run: RunFolder, batch_
     for begin in range(0, len(pictures.names), batch_size):
         batch = slice(begin, begin + batch_size)
         names = pictures.names[batch]
+        # Take the batch from the journal, or encode it.
         found = journal.find(names)
         if found is None:
             found = _encode_batch(codec, names, pictures.images[batch], run)
-            journal.keep(names, *found)  # after the files: whoever finds it finds them
+            journal.keep(names, *found)  # after the files, so that an entry means that they exist
         results.append(found[0])
         traces += [found[1]] if found[1] else []
         bar.update(len(names))
     bar.close()
+    # Put the batches together.
     seconds, failed, choices = (
         {name: value for result in results for name, value in result[key].items()}
         for key in ("seconds", "failed", "choices")
@@ -111,7 +113,7 @@ def _encode(
     except ValueError as error:
         if len(names) == 1:
             failed[names[0]] = str(error)
-            log.warning("%s could not be encoded: %s", names[0], error)
+            _logger.warning("%s could not be encoded: %s", names[0], error)
             return
         for name, image in zip(names, images, strict=True):
             yield from _encode(codec, [name], image[None], failed)
@@ -121,8 +123,8 @@ def decode_all(run: RunFolder, batches: list[list[str]] | None = None) -> dict[s
     """Decode a run's files in a separate process; returns decode seconds by name.
 
     Args:
-        run: whose config and files that process reads.
-        batches: names of the files to decode at a time; None for all, in the order of their names.
+        run: that process reads its config and files.
+        batches: names of the files of each batch; None for all files, in the order of their names.
 
     Raises:
         RuntimeError: that process failed; its message is passed on.
@@ -137,10 +139,10 @@ def score(
     """Return one row for each picture that has a file, by the columns of `ganrev.evaluation.record.ROWS`.
 
     Args:
-        codec: counts bytes as the paper does.
+        codec: for the paper's count of bytes.
         pictures: the originals.
-        run: whose files and decoded pictures are scored.
-        encoded: what encoding left.
+        run: its files and decoded pictures are scored.
+        encoded: results of encoding.
         decode: decode seconds by name.
     """
     journal = run.journal("score")

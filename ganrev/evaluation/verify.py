@@ -1,4 +1,4 @@
-"""Do a run's files still give its scores, and each picture alone the same?"""
+"""Checks that a run's files still give its scores, and that pictures compressed alone do too."""
 
 import tempfile
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class Verification:
     Attributes:
         num_compared: pictures that were decoded again.
         psnr: in dB; infinity against infinity is no change.
-        ssim: likewise.
-        alone: of the SSIM of pictures that were compressed by themselves; None where none was.
+        ssim: without unit.
+        alone: of the SSIM of pictures that were compressed alone; None where none was.
     """
 
     num_compared: int
@@ -45,7 +45,7 @@ def verify(run: RunFolder, num_alone: int = 0) -> Verification:
 
     Args:
         run: a finished one.
-        num_alone: so many of the first pictures are compressed each by itself, too.
+        num_alone: number of pictures, from the first, that are also compressed alone.
 
     Raises:
         ValueError: the pictures are no longer those that were compressed, or the rows, the files and the failures do
@@ -92,7 +92,7 @@ def _rescore(run: RunFolder, pictures: Pictures) -> tuple[float, float]:
 
 
 def _encode_alone(run: RunFolder, codec: Codec, pictures: Pictures, num_pictures: int) -> float:
-    """Compress the first pictures each by itself; returns the largest change of SSIM against the run."""
+    """Compress the first pictures, each alone; returns the largest change of SSIM against the run."""
     rows = run.rows.set_index("name")
     stored = [pair for pair in zip(pictures.names, pictures.images, strict=True) if pair[0] in rows.index]
     largest = 0.0

@@ -20,7 +20,7 @@ class Generator(nn.Module):
         unseen_scale: factor on z before rounding when the picture was not drawn by the generator itself; it
             puts the unit step of `quant=extreme` on the paper's scale (latents of about -15 to 15).
         digest: SHA-256 of the weights, hexadecimal; fills the file's fingerprint and the run's identity.
-        caveat: what a reader of its scores must know, for the notes under a table; empty for nothing.
+        caveat: what a reader of its scores must know, for the notes under a table; may be empty.
         card: the model card, JSON, that lists the CelebA pictures trained on; None if there is none.
     """
 
@@ -54,7 +54,7 @@ class Generator(nn.Module):
         return torch.rand(shape, generator=rng) * 2 - 1
 
     def invert_linear_map(self, x: Tensor) -> Tensor:
-        """Guess the latents of pictures at next to no cost, for `reversal.init=linear`.
+        """Guess the latents of pictures at little cost, for `reversal.init=linear`.
 
         Args:
             x: float [N, 3, image_size, image_size] in [-1, 1].
@@ -63,7 +63,7 @@ class Generator(nn.Module):
             float32 [N, latent_dim].
 
         Raises:
-            ValueError: this generator has nothing to guess from.
+            ValueError: this generator has no linear map.
         """
         raise ValueError(f"{type(self).__name__} has no linear map to invert; take reversal.init=prior")
 
@@ -76,7 +76,7 @@ class Generator(nn.Module):
     def latent_step_sizes(self) -> Tensor:
         """How far each latent must move for the picture to change by one unit of distortion, float32 [latent_dim].
 
-        `quant=scaled` rounds each latent in steps proportional to it; all ones, unless measured.
+        `quant=scaled` rounds each latent with a step size proportional to it; all ones, unless measured.
         """
         return torch.ones(self.latent_dim) if self._step_sizes is None else self._step_sizes
 
@@ -94,5 +94,5 @@ class Generator(nn.Module):
         return 1.0 if self.prior == "normal" else 1 / math.sqrt(3)
 
     def freeze(self) -> "Generator":
-        """Switch to evaluation and drop every weight gradient; returns self."""
+        """Switch to evaluation mode and switch gradients of weights off; returns self."""
         return self.eval().requires_grad_(False)

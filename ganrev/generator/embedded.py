@@ -27,7 +27,7 @@ IMAGE_SIZE = 128
 _BASE = 64  # side of the linear picture
 _WIDTHS = (256, 192, 160, 112, 80)  # channels at 4, 8, 16, 32 and 64 pixels
 _HEAD = 24  # channels at 128 pixels
-_ROWS = 8  # lanes in one matrix product
+_ROWS = 8  # lanes per matrix product
 
 
 def _up(channels_in: int, channels_out: int) -> nn.ConvTranspose2d:
@@ -35,7 +35,7 @@ def _up(channels_in: int, channels_out: int) -> nn.ConvTranspose2d:
 
 
 def _act(x: Tensor) -> Tensor:
-    return F.leaky_relu(x, 0.2, inplace=True)  # of what nothing else reads
+    return F.leaky_relu(x, 0.2, inplace=True)  # in place: nothing else reads x
 
 
 def _linear(layer: nn.Linear, z: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class EmbeddedNetwork(Generator):
     def invert_linear_map(self, x: Tensor) -> Tensor:
         """Invert the linear map by least squares: float32 [N, 512] of x [N, 3, 128, 128] in [-1, 1].
 
-        Each picture by itself, so that its guess is the same alone and in a batch.
+        Each picture by itself, so that the result is the same alone and in a batch.
         """
         weight, bias = self.linear.weight.double(), self.linear.bias.double()
         if self._normal is None:
@@ -175,7 +175,7 @@ def load_embedded(path: str | Path | None = None, unseen_scale: Positive | None 
     if table.exists():
         values = load_tensors(table)
         network.set_latent_statistics(values["deviations"], values["steps"])
-        # Files coded under one table decode to nonsense under another: both are a part of the decoder's identity.
+        # Files coded with one table decode to nonsense with another: it is a part of the decoder's identity.
         network.digest = hashlib.sha256(f"{network.digest}/{file_digest(table)}".encode()).hexdigest()
     network.freeze()
     return network
@@ -186,10 +186,10 @@ def latents_path(weights: Path) -> Path:
     return weights.with_name(f"{weights.stem}.latents.safetensors")
 
 
-def save_latents(deviations: Tensor, steps: Tensor, weights: Path) -> Path:
+def save_latents(deviations: Tensor, step_sizes: Tensor, weights: Path) -> Path:
     """Write the table of latents, float32 [512] each (see `Generator.set_latent_statistics`), beside the weights."""
     path = latents_path(weights)
-    write_whole(path, safetensors.torch.save({"deviations": deviations.float(), "steps": steps.float()}))
+    write_whole(path, safetensors.torch.save({"deviations": deviations.float(), "steps": step_sizes.float()}))
     return path
 
 

@@ -1,7 +1,7 @@
 """The progressive GAN that the paper used: the public `celeba` checkpoint of pytorch_GAN_zoo.
 
-512 latents, 128 x 128. Card: it was trained on all of CelebA, **the images of the test partition included**,
-so a result on CelebA is no result on unseen faces; the weights carry CelebA's non-commercial research terms.
+512 latents, 128 x 128. Card: it was trained on all of CelebA, **the images of the test partition included**, so every
+picture of CelebA is one that it was trained on; the weights carry CelebA's non-commercial research terms.
 """
 
 import http.client
@@ -29,7 +29,9 @@ from ganrev.generator.weights import (
 )
 from ganrev.paths import cache_dir
 
-_CONFIG_CLASS = "models.utils.config.BaseConfig"  # of the zoo; an object of it lies beside the tensors
+_CONFIG_CLASS = (
+    "models.utils.config.BaseConfig"  # of pytorch_GAN_zoo; the checkpoint holds an object of it beside the tensors
+)
 
 
 def pixel_norm(h: Tensor) -> Tensor:
@@ -43,12 +45,12 @@ def _convolve(layer: nn.Module, h: Tensor) -> Tensor:
 
 
 class PGANNetwork(Generator):
-    """The architecture at its last scale, with fresh weights; `load` brings the trained ones.
+    """The architecture at its last scale, with fresh weights; `load_pggan` loads the trained ones.
 
     The zoo scales each layer at run time: (Wx + b) sqrt(2 / fan_in), the bias too. Here the constants are
     expected inside the weights and biases (`fold_he_constants`), which draws the same picture for less work.
 
-    z is normalised first, so that only its direction counts.
+    z is normalised first: only its direction matters.
 
     Args:
         latent_dim: number of latents.
@@ -58,7 +60,7 @@ class PGANNetwork(Generator):
     """
 
     caveat = "the generator was trained on all of CelebA: no CelebA picture is unseen to it"
-    prior = "uniform"  # as the paper; once normalised it hardly differs from the normal of the training
+    prior = "uniform"  # as in the paper; normalised, it hardly differs from the normal prior of the training
 
     def __init__(self, latent_dim: int, depths: Sequence[int]) -> None:
         super().__init__()

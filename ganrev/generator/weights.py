@@ -1,6 +1,6 @@
-"""Weights from files that nobody vouches for.
+"""Weights from untrusted files.
 
-No pickle is ever executed, and whatever is wrong with a file ends in one ValueError that says what to do.
+No pickle is ever executed, and every fault of a file raises one ValueError that says what to do.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Gradient descent over a batch of lanes.
 
 A lane is one attempt at one picture. Lanes share a batch for speed, and what one of them finds depends on no other,
-except that attempts at the same picture may be told to leave when they fall behind.
+except that a lane may be dropped when other attempts at the same picture are better.
 """
 
 import math
@@ -17,7 +17,7 @@ MakeOptimizer = Callable[[Tensor], torch.optim.Optimizer]
 
 
 class Objective(Protocol):
-    """What a descent lowers, in the lanes that go on."""
+    """What a descent minimises, in the lanes that go on."""
 
     def losses(self, z: Tensor, step: int) -> Tensor:
         """Return the loss of each lane that goes on, [M], from its z, float32 [M, D]; differentiable.
@@ -27,7 +27,7 @@ class Objective(Protocol):
         ...
 
     def keep(self, kept: Tensor) -> None:
-        """Go on with some of the lanes alone, by their indices among those that went on so far, int64."""
+        """Go on with some of the lanes only, given as indices among those that went on so far, int64."""
         ...
 
 
@@ -48,7 +48,7 @@ class PictureLoss:
         self._losses = losses
 
     def losses(self, z: Tensor, step: int) -> Tensor:
-        """Return the loss of each lane, [M]; the step plays no part."""
+        """Return the loss of each lane, [M]; whatever the step."""
         x = self.generator(z)
         if self.kinds is None:
             return self._losses[0](x, self.targets)
@@ -60,31 +60,31 @@ class PictureLoss:
         return found
 
     def keep(self, kept: Tensor) -> None:
-        """Go on with some of the lanes alone."""
+        """Go on with some of the lanes only."""
         self.targets = self.targets[kept]
         self.kinds = None if self.kinds is None else self.kinds[kept.cpu()]
 
 
 class Descent:
-    """A descent that lanes may leave; what is left of them goes on as if it had been alone.
+    """A descent that lanes may leave; the others go on as if they had been alone.
 
-    A lane whose loss, gradient or next z is not finite stays where it was from then on.
+    From the moment that its loss, gradient or next z is not finite, a lane stays where it was.
 
     Args:
         start: where each lane begins, float32 [L, D].
-        objective: what to lower, over all lanes.
+        objective: what to minimise, over all lanes.
         make_optimizer: makes the optimiser of a tensor [M, D]; elementwise, so that lanes stay independent.
         num_steps: of the whole descent.
         rates: learning rate of each lane, float32 [L], where it has its own. The optimiser then moves what z has
             moved in units of it, so that one optimiser serves them all; neither strides nor `confine` go with it.
         strides: how far each element goes in units of the optimiser's step, float32 [D]; None for all alike.
-        confine: called with z [M, D] and the lanes' indices [M] after each step, to bring z back in place.
+        confine: called with z [M, D] and the lanes' indices [M] after each step, to change z in place.
 
     Attributes:
         z: float32 [L, D], where each lane is, or was when it left.
         losses: float32 [L, num_steps], the loss before each step; NaN once the lane has left.
         alive: bool [L], whether all of a lane's numbers have been finite.
-        dropped: bool [L], lanes that left for better ones of their picture.
+        dropped: bool [L], lanes that left because others of their picture are better.
         lanes: int64 [M], indices of the lanes that go on.
         num_done: steps taken.
     """
@@ -125,7 +125,7 @@ class Descent:
         losses = self._objective.losses(self._position(), self.num_done)
         (gradient,) = torch.autograd.grad(losses.sum(), v)
         with torch.no_grad():
-            # A lane without a finite gradient takes no step, whatever its optimiser remembers.
+            # A lane without a finite gradient takes no step, in spite of the momentum that its optimiser holds.
             alive = self.alive[self.lanes] & losses.isfinite() & gradient.isfinite().all(dim=1)
             v.grad = gradient.masked_fill_(~alive[:, None], 0)
             before = v.clone()
@@ -136,13 +136,13 @@ class Descent:
                 self._confine(v, self.lanes)
             alive &= v.isfinite().all(dim=1)
             v.copy_(torch.where(alive[:, None], v, before))
-        # What is known of a lane stays behind when it leaves.
+        # Results are stored for all lanes: those of a lane that leaves must remain.
         self.losses[self.lanes, self.num_done] = losses.detach().float()
         self.alive[self.lanes], self.z[self.lanes] = alive, self._position().detach()
         self.num_done += 1
 
     def keep(self, stays: Tensor) -> None:
-        """Go on in some of the lanes alone: those that go on so far and stay, bool [L]."""
+        """Go on only in those of the present lanes that are marked, bool [L]."""
         kept = stays[self.lanes].nonzero().flatten()
         self.lanes = self.lanes[kept]
         self._objective.keep(kept)
@@ -151,18 +151,18 @@ class Descent:
             self._start, self._rates = self._start[kept], self._rates[kept]
 
     def drop(self, lanes: Tensor) -> None:
-        """Tell lanes, bool [L], to leave for better ones of their picture; `keep` lets them go."""
+        """Mark lanes, bool [L], as dropped for better ones of their picture; `keep` then leaves them out."""
         self.dropped |= lanes
 
     def last_losses(self) -> Tensor:
-        """Return the last loss that each lane had, [L]; infinite where that was no number."""
+        """Return the last loss of each lane, [L]; infinite where that is not a number."""
         steps = torch.arange(self.losses.shape[1], device=self.losses.device)
         had = torch.where(self.losses.isnan(), -1, steps).amax(dim=1)
         return self.losses.gather(1, had.clamp(min=0)[:, None])[:, 0].nan_to_num(math.inf)
 
 
 def keep_lanes(optimizer: torch.optim.Optimizer, z: Tensor, kept: Tensor) -> tuple[Tensor, torch.optim.Optimizer]:
-    """Return some of the lanes, and an optimiser that remembers them alone.
+    """Return some of the lanes, and an optimiser with the state of those lanes only.
 
     Args:
         optimizer: over z, and nothing else.

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ganrev.configuration.options import Count, checked_options
 
-log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -52,20 +52,20 @@ class Device:
         fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
         return "bfloat16" if fast else "float32"
 
-    def in_parts(self, work: Callable[[list[int]], Result], num_lanes: int, together: int = 1) -> list[Result]:
-        """Do some work on all lanes, in equal parts of at most `lanes`; half as many once memory runs out.
+    def in_parts(self, work: Callable[[list[int]], Result], num_lanes: int, group_size: int = 1) -> list[Result]:
+        """Do some work on all lanes, in equal parts of at most `lanes`; after memory has run out, of half as many.
 
         Args:
             work: called with the indices of the lanes of each part.
             num_lanes: of all parts.
-            together: neighbours that no part divides, such as a picture's restarts.
+            group_size: lanes side by side that belong into one part, such as a picture's restarts.
 
         Raises:
-            torch.OutOfMemoryError: even one group of neighbours is too many.
+            torch.OutOfMemoryError: memory is too small for a single group.
         """
-        groups, results = torch.arange(num_lanes).view(-1, together), []
+        groups, results = torch.arange(num_lanes).view(-1, group_size), []
         while len(groups):
-            at_once = max(1, self.lanes // together)
+            at_once = max(1, self.lanes // group_size)
             part = groups.chunk(-(-len(groups) // at_once))[0]
             try:
                 results.append(work(part.flatten().tolist()))
@@ -73,7 +73,7 @@ class Device:
                 if len(part) == 1:
                     raise
                 self.lanes = part.numel() // 2
-                log.warning("memory ran out for %d lanes at a time; going on with %d", part.numel(), self.lanes)
+                _logger.warning("memory ran out for %d lanes at a time; going on with %d", part.numel(), self.lanes)
             else:
                 groups = groups[len(part) :]
         return results

@@ -1,4 +1,4 @@
-"""Successive halving: attempts at a picture that fall behind leave, and the steps go to the promising ones.
+"""Successive halving: the worse attempts at a picture are dropped, and the steps are spent on the better ones.
 
 Source: Jamieson and Talwalkar 2016, "Non-stochastic best arm identification and hyperparameter optimization".
 """
@@ -38,11 +38,11 @@ def outranked(losses: Tensor, dropped: Tensor, num_lanes: int, num_staying: int)
     """Return which lanes are not among the best of their picture, or have been dropped before; bool [L].
 
     Args:
-        losses: float [L], the lower the better, infinite for a lane that came to nothing; a picture's side by side.
-        dropped: bool [L], lanes that have left. None of them outranks one that goes on, whatever became of that.
+        losses: float [L], the lower the better, infinite for a lane that diverged; the lanes of a picture side by side.
+        dropped: bool [L], lanes that have left. They rank behind every lane that goes on.
         num_lanes: of each picture.
         num_staying: of them, how many stay.
     """
-    ranked = losses.masked_fill(dropped, math.nan).view(-1, num_lanes)  # NaN is sorted behind infinity
+    ranked = losses.masked_fill(dropped, math.nan).view(-1, num_lanes)  # NaN is sorted after infinity
     rank = ranked.argsort(dim=1, stable=True).argsort(dim=1)
     return (rank >= num_staying).flatten()

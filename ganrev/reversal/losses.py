@@ -1,10 +1,10 @@
 """Differentiable distortions, one number per image.
 
 Every loss takes `x` and `target`, float tensors [N, 3, H, W] in [-1, 1], and returns [N]: the mean over the
-pixels and channels of each image. Reversal sums over the lanes, so that neighbours never touch each other.
+pixels and channels of each image. Reversal sums over the lanes, so that no lane influences another.
 
 `curvature` is the loss's second derivative relative to SSIM's, where all latents are nudged by a twentieth of their
-steps (`Generator.latent_step_sizes`): from it `quant=rd` knows how coarsely to round.
+steps (`Generator.latent_step_sizes`): `quant=rd` derives from it how coarsely to round.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 DATA_RANGE = 2.0  # x lies in [-1, 1]
-_PLACES = 40  # of the window, at most, in one matrix product
+_PLACES = 40  # positions of the window, at most, in one matrix product
 _C1, _C2 = (0.01 * DATA_RANGE) ** 2, (0.03 * DATA_RANGE) ** 2
 
 
@@ -36,8 +36,8 @@ def _band(window: Tensor, side: int) -> Tensor:
 def _blur(images: Tensor, down: list[tuple[int, Tensor]], across: list[tuple[int, Tensor]]) -> Tensor:
     """Filter with the separable window, keeping only positions where it fits whole.
 
-    As matrix products: a depthwise convolution's gradient takes 40 times as long on a CPU. In a few parts, since the
-    matrix of a whole side is mostly zeros.
+    By matrix products: the gradient of a depthwise convolution takes 40 times as long on a CPU. In a few parts, because
+    the matrix of a whole side is mostly zeros.
     """
     rows = torch.cat([images[..., at : at + len(band)] @ band for at, band in across], dim=-1)
     return torch.cat([band.T @ rows[..., at : at + len(band), :] for at, band in down], dim=-2)
@@ -123,7 +123,7 @@ class MSSSIM(nn.Module):
         smallest = self.window.numel() * 2 ** (len(self.WEIGHTS) - 1)
         if min(x.shape[-2:]) < smallest:
             raise ValueError(
-                f"ms_ssim needs images of at least {smallest} pixels a side, got "
+                f"ms_ssim needs images of at least {smallest} pixels per side, got "
                 f"{x.shape[-2]} x {x.shape[-1]}; use loss=ssim for smaller ones"
             )
         total = sum(self.WEIGHTS)
@@ -153,7 +153,7 @@ class WeightedSum(nn.Module):
         super().__init__()
         if set(terms) != set(weights) or not terms:
             raise ValueError(
-                f"a weighted loss needs one weight a term, got terms {sorted(terms)} and weights {sorted(weights)}"
+                f"a weighted loss needs one weight per term, got terms {sorted(terms)} and weights {sorted(weights)}"
             )
         self.terms = nn.ModuleDict(dict(terms))
         self.weights = {name: float(weight) for name, weight in weights.items()}

@@ -18,7 +18,7 @@ INSTALL = "pip install 'ganrev[perceptual]'"
 
 
 def is_available() -> bool:
-    """Tell whether the extra `perceptual` is installed."""
+    """Return whether the extra `perceptual` is installed."""
     return all(find_spec(name) for name in ("stlpips_pytorch", "IPython", "torchsummary"))
 
 
@@ -43,7 +43,7 @@ class STLPIPS(nn.Module):
         self.metric.eval().requires_grad_(False)
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
-        # Reflection padding crawls on channels_last bfloat16.
+        # Reflection padding is very slow on channels_last bfloat16.
         return self.metric(x.contiguous(), target.contiguous()).flatten()
 
 

@@ -13,9 +13,9 @@ from ganrev.reversal.descent import Descent, PictureLoss
 from ganrev.reversal.halving import num_lanes_after, outranked
 from ganrev.reversal.settings import Reversal
 
-Progress = Callable[[int, Tensor], None]
+OnStep = Callable[[int, Tensor], None]
 
-_WINDOW = 25  # steps over which losses are averaged, to tell whether a lane still falls
+_WINDOW = 25  # steps over which losses are averaged, to see whether they still fall
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ReversalResult:
         z: float32 [L, D], one latent vector per lane.
         losses: float32 [L, num_steps], the loss before each step; NaN once the lane has left.
         diverged: bool [L], lanes whose loss is no longer finite or has risen above where it began.
-        dropped: bool [L], restarts that left for better ones of their picture.
+        dropped: bool [L], restarts that left because others of their picture were better.
     """
 
     z: Tensor
@@ -36,7 +36,7 @@ class ReversalResult:
 
     @classmethod
     def join(cls, parts: Sequence["ReversalResult"]) -> "ReversalResult":
-        """Put what was found in parts of the lanes one behind the other."""
+        """Concatenate the results of several parts of the lanes."""
         return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
@@ -70,7 +70,7 @@ def clip_latents(z: Tensor, clip: str, rngs: Sequence[torch.Generator]) -> None:
 
 
 def first_latents(generator: Generator, targets: Tensor, rngs: Sequence[torch.Generator], settings: Reversal) -> Tensor:
-    """Return where each lane starts, float32 [L, D] on the targets' device; arguments as of `reverse`."""
+    """Return where each lane starts, float32 [L, D] on the targets' device; arguments as for `reverse`."""
     start = torch.cat([generator.sample_prior(1, rng) for rng in rngs]).to(targets.device)
     if settings.init == "linear":
         start[:: settings.restarts] = generator.invert_linear_map(targets[:: settings.restarts])
@@ -83,7 +83,7 @@ def reverse(
     targets: Tensor,
     rngs: Sequence[torch.Generator],
     settings: Reversal,
-    on_step: Progress | None = None,
+    on_step: OnStep | None = None,
     label: str = "reversing",
 ) -> ReversalResult:
     """Find a latent for each lane.
@@ -102,6 +102,7 @@ def reverse(
 
     Source: paper, section 3 ("Models and methods").
     """
+    # Set the descent up.
     clips = settings.clip != "none" and generator.prior == "uniform"
     descent = Descent(
         first_latents(generator, targets, rngs, settings),
@@ -111,6 +112,7 @@ def reverse(
         strides=settings.strides(generator).to(targets.device) if settings.scaled else None,
         confine=(lambda z, lanes: clip_latents(z, settings.clip, [rngs[i] for i in lanes.tolist()])) if clips else None,
     )
+    # Take the steps, dropping lanes on the way.
     bar = ProgressBar(range(settings.steps), desc=label, unit="step", leave=False, mininterval=0.5)
     for step in bar:
         if on_step:
@@ -120,30 +122,31 @@ def reverse(
         descent.step(settings.lr_at(step))
         if step % 10 == 0:
             bar.set_postfix(loss=f"{descent.losses[descent.lanes, step].nanmean():.4f}", lanes=len(descent.lanes))
-        if _judges(settings, descent.num_done):
-            _let_go(descent, settings)
+        if _lanes_may_leave(settings, descent.num_done):
+            _drop_lanes(descent, settings)
     if on_step:
         on_step(settings.steps, descent.z)
+    # Say how each lane ended.
     diverged = ~descent.alive | ~(descent.last_losses() <= descent.losses[:, 0])
     return ReversalResult(descent.z, descent.losses.cpu(), diverged.cpu(), descent.dropped.cpu())
 
 
-def _judges(settings: Reversal, num_done: int) -> bool:
-    """Tell whether lanes may leave after so many steps."""
+def _lanes_may_leave(settings: Reversal, num_done: int) -> bool:
+    """Return whether lanes may leave after so many steps."""
     before, after = (num_lanes_after(settings.rungs, n, settings.restarts) for n in (num_done - 1, num_done))
     return after < before or (settings.plateau is not None and num_done % _WINDOW == 0)
 
 
-def _let_go(descent: Descent, settings: Reversal) -> None:
-    """Let lanes leave that are outranked by others of their picture, that have diverged, or that have levelled off."""
+def _drop_lanes(descent: Descent, settings: Reversal) -> None:
+    """Take out lanes that are outranked by others of their picture, have diverged or have reached a plateau."""
     num_staying = num_lanes_after(settings.rungs, descent.num_done, settings.restarts)
     descent.drop(outranked(descent.last_losses(), descent.dropped, settings.restarts, num_staying))
-    level = _has_plateaued(descent.losses, descent.num_done, settings.plateau)
-    descent.keep(descent.alive & ~descent.dropped & ~level)
+    plateaued = _has_plateaued(descent.losses, descent.num_done, settings.plateau)
+    descent.keep(descent.alive & ~descent.dropped & ~plateaued)
 
 
 def _has_plateaued(losses: Tensor, num_done: int, plateau: float | None) -> Tensor:
-    """Return which lanes have all but ceased to fall, bool [L]; losses [L, num_steps]."""
+    """Return in which lanes the loss hardly falls any more, bool [L]; losses [L, num_steps]."""
     if plateau is None or num_done % _WINDOW or num_done < 2 * _WINDOW:
         return torch.zeros(len(losses), dtype=torch.bool, device=losses.device)
     then, now = losses[:, num_done - 2 * _WINDOW : num_done].view(len(losses), 2, _WINDOW).mean(dim=2).unbind(1)

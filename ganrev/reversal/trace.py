@@ -17,7 +17,7 @@ class Trace:
     """What one call of `encode` leaves for figures and summaries.
 
     Attributes:
-        losses: float32 [N, R, steps], the loss before each step of each restart; NaN once it has left.
+        losses: float32 [N, R, num_steps], the loss before each step of each restart; NaN once it has left.
         diverged: bool [N, R].
         chosen: int64 [N], the restart that was kept.
         snapshot_steps: int64 [S], steps of the snapshots; the last is after the last step.
@@ -36,15 +36,15 @@ class Trace:
 
 
 class Recorder:
-    """Keeps the latents of a few steps, spaced evenly in the logarithm, of a part of the lanes.
+    """Keeps the latents of a part of the lanes at a few steps, evenly spaced in the logarithm.
 
     Attributes:
         steps: at which it keeps them.
         latents: float32 [L, D] on the CPU, of each of those.
     """
 
-    def __init__(self, steps: int) -> None:
-        spaced = np.geomspace(1, steps, NUM_SNAPSHOTS - 1).round().astype(int)
+    def __init__(self, num_steps: int) -> None:
+        spaced = np.geomspace(1, num_steps, NUM_SNAPSHOTS - 1).round().astype(int)
         self.steps = sorted({0, *spaced.tolist()})
         self.latents: list[Tensor] = []
 
@@ -53,13 +53,13 @@ class Recorder:
             self.latents.append(z.detach().to("cpu", copy=True))
 
 
-def make_trace(found: ReversalResult, recorders: Sequence[Recorder], chosen: Tensor, restarts: int) -> Trace:
-    """Return the trace of all lanes [N * R], whose parts had a recorder each; chosen int64 [N]."""
+def make_trace(found: ReversalResult, recorders: Sequence[Recorder], chosen: Tensor, num_restarts: int) -> Trace:
+    """Return the trace of all lanes [N * R], of which each part had a recorder; chosen int64 [N]."""
     snapshots = torch.cat([torch.stack(recorder.latents, dim=1) for recorder in recorders])
     return Trace(
-        losses=found.losses.unflatten(0, (-1, restarts)),
-        diverged=found.diverged.unflatten(0, (-1, restarts)),
+        losses=found.losses.unflatten(0, (-1, num_restarts)),
+        diverged=found.diverged.unflatten(0, (-1, num_restarts)),
         chosen=chosen.cpu(),
         snapshot_steps=torch.tensor(recorders[0].steps),
-        snapshots=snapshots.unflatten(0, (-1, restarts)),
+        snapshots=snapshots.unflatten(0, (-1, num_restarts)),
     )

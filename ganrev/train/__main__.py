@@ -34,7 +34,7 @@ from ganrev.train.training import Training
 
 @torch.no_grad()
 def validation_scores(training: Training, images: Tensor) -> dict[str, float]:
-    """SSIM and PSNR of faces redrawn from the encoder's proposal, with averaged weights."""
+    """Return SSIM and PSNR of faces redrawn from the encoder's proposal, with averaged weights."""
     ssim, mse = [], []
     for part in images.split(16):
         x = to_x(part.to(training.device))
@@ -48,7 +48,7 @@ def validation_scores(training: Training, images: Tensor) -> dict[str, float]:
 
 @torch.no_grad()
 def save_grid(training: Training, images: Tensor, path: Path) -> None:
-    """Three rows of up to eight: faces, redrawn faces, samples from the prior."""
+    """Write three rows of up to eight pictures: faces, redrawn faces, samples from the prior."""
     x = to_x(images[:8].to(training.device))
     z = training.network.sample_prior(len(x), torch.Generator().manual_seed(1)).to(training.device)
     drawn = torch.cat([x, training.average(training.encoder_average(x)), training.average(z)])
@@ -75,13 +75,13 @@ def prepare(cfg: DictConfig, out: Path, images: Tensor) -> Training:
 
 
 def store(content: object, path: Path) -> None:
-    """Write a file for torch.load, which never exists half-written."""
+    """Write a file for torch.load; it never exists half-written."""
     with open_whole(path) as file:
         torch.save(content, file)
 
 
 def log_row(path: Path, row: dict[str, float]) -> None:
-    """Add a row to the CSV file, in the place of any of that step or a later one."""
+    """Add a row to the CSV file, and remove rows of the same or a later step, written before a kill."""
     fields = [
         "step",
         "seconds",
@@ -97,7 +97,7 @@ def log_row(path: Path, row: dict[str, float]) -> None:
     rows = []
     if path.exists():
         with path.open(newline="") as file:
-            rows = [old for old in csv.DictReader(file) if int(old["step"]) < row["step"]]  # later ones: before a kill
+            rows = [old for old in csv.DictReader(file) if int(old["step"]) < row["step"]]
     text = io.StringIO()
     writer = csv.DictWriter(text, fields, restval="", lineterminator="\n")
     writer.writeheader()
@@ -112,10 +112,11 @@ def train(cfg: DictConfig) -> Path:
         cfg.faces = [cfg.faces]
     names, images = load_corpus(list(cfg.faces))
     valid_names, valid = load_corpus([cfg.valid])
-    # All that can be wrong, before anything is written or computed.
+    # Find mistakes before anything is written or computed.
     batch_at(len(images), cfg.batch_size, 0, cfg.seed)
     check_validation(images, valid_names, valid)
     known_faces(cfg, names, valid_names)
+    # Begin, or go on from the last checkpoint.
     out = Path(cfg.out)
     out.mkdir(parents=True, exist_ok=True)
     settings = claim(cfg, out, images)
@@ -125,7 +126,7 @@ def train(cfg: DictConfig) -> Path:
     began = time.perf_counter() - training.seconds
     reconstruction = out / "reconstruction.safetensors"
     while training.step < cfg.steps:
-        # Only at that very step: a run resumed after it, or prolonged, is no longer what the adversary met.
+        # Only at this step: weights of a later one are no longer those that the adversary joined.
         if training.step == training.joins_at and not reconstruction.exists():
             save(training.average, reconstruction)
         chosen, flips = batch_at(len(images), cfg.batch_size, training.step, cfg.seed)

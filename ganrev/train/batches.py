@@ -1,4 +1,4 @@
-"""Training faces dealt out in batches, and sharpened."""
+"""Training faces in batches, and sharpened."""
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,7 @@ def batch_at(num_faces: int, batch_size: int, step: int, seed: int) -> tuple[Ten
 def deblur(x: Tensor, strength: Tensor) -> Tensor:
     """Undo some of the blur that warping faces onto a frame leaves.
 
-    The detail that is strengthened is what a [1 2 1] blur takes away, and of that once more: the finest. At a strength
+    The detail that is strengthened is what two [1 2 1] blurs, one after the other, take away: the finest. At a strength
     of 0.85 the spectrum of the warped shards becomes that of CelebA's own aligned pictures.
 
     Args:

@@ -68,8 +68,8 @@ def known_faces(cfg: DictConfig, names: list[str], valid_names: list[str]) -> di
     """Return what the card lists: CelebA's numbers of faces trained and tuned on, and of the people on them.
 
     Faces are known by their names, six digits as CelebA's; the people by `cfg.manifest`; and what the weights in
-    `cfg.start` know is known as well. The harness reads them: it refuses the ones as test
-    pictures and draws around the others.
+    `cfg.start` were trained and tuned on is added. Runs refuse faces trained on as test
+    pictures, and leave out those tuned on where they draw from the test split.
 
     Raises:
         ValueError: the manifest or the start's card is missing or damaged, or a face is not in the manifest.
@@ -94,13 +94,13 @@ def known_faces(cfg: DictConfig, names: list[str], valid_names: list[str]) -> di
 
 
 def card_of_start(cfg: DictConfig) -> Path:
-    """Return the card beside `cfg.start`; ValueError where what those weights have seen is unknown."""
+    """Return the card beside `cfg.start`; ValueError where it is unknown what those weights were trained on."""
     weights = Path(cfg.start).expanduser()
     card = weights.with_suffix(".json")
     absent = [path.name for path in (card, hashes_path(weights)) if not path.is_file()]
     if absent:
         raise ValueError(
-            f"train.start={cfg.start} has no {' and no '.join(absent)} beside it, so nothing tells what it was trained "
+            f"train.start={cfg.start} has no {' and no '.join(absent)} beside it, so it is unknown what it was trained "
             "on; give the embedded.safetensors of a finished training, or the weights of the package"
         )
     return card
@@ -113,19 +113,20 @@ def publish(
     validation: tuple[list[str], Tensor],
     seconds: float,
 ) -> Path:
-    """Write into the training folder all that belongs to the weights.
+    """Write the weights and all files that belong to them into the training folder.
 
     Args:
         cfg: the training's.
         network: trained.
         corpus: names and uint8 pictures [N, 3, 128, 128] of the training faces.
         validation: the same of the validation faces.
-        seconds: the training took.
+        seconds: time that the training took.
 
     Returns:
         The path of `embedded.safetensors`; beside it lie the card, `embedded.json`, hashes of the training faces,
         `embedded.hashes.npz`, and the table of latents, `embedded.latents.safetensors`.
     """
+    # Write everything into a folder of its own first.
     (names, images), (valid_names, valid) = corpus, validation
     out, unfinished = Path(cfg.out), Path(cfg.out) / "publishing"
     shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed here
@@ -138,6 +139,7 @@ def publish(
     table = write_table(weights, images, cfg.table_faces, cfg.nudged_faces)
     stored = load_embedded(weights, unseen_scale=1.0)  # score what is stored, float16 rounding included
     scale, scores = score(stored, valid[: cfg.card_faces])
+    # Describe it in the card.
     known = known_faces(cfg, names, valid_names)
     facts = describe_training(cfg, stored, len(names), seconds) | known
     card = ModelCard(
@@ -154,9 +156,9 @@ def publish(
 
 
 def _move_in(unfinished: Path, out: Path) -> Path:
-    """Replace other weights in a folder, which go first, by new ones, which come last; returns their path.
+    """Replace weights in a folder, removing the old ones first and adding the new ones last; returns their path.
 
-    None ever lie there without what tells of them.
+    At no time do weights lie there without their card and hashes.
     """
     weights = out / "embedded.safetensors"
     for path in (weights, *all_hashes_paths(weights)):
@@ -168,7 +170,7 @@ def _move_in(unfinished: Path, out: Path) -> Path:
 
 
 def score(stored: EmbeddedNetwork, faces: Tensor) -> tuple[float, dict[str, object]]:
-    """Reverse uint8 faces [N, 3, 128, 128]; returns the unseen scale and what the card tells as scores."""
+    """Reverse uint8 faces [N, 3, 128, 128]; returns the unseen scale and the scores for the card."""
     ssim, trace = reversal_scores(stored, faces, SSIM(), None, 1.0)
     scale = choose_unseen_scale(trace)
     mse, _ = reversal_scores(stored, faces, MSE(), None, 1.0)
@@ -182,7 +184,7 @@ def score(stored: EmbeddedNetwork, faces: Tensor) -> tuple[float, dict[str, obje
 
 
 def describe_training(cfg: DictConfig, stored: EmbeddedNetwork, num_faces: int, seconds: float) -> dict[str, Any]:
-    """Return what the card tells of data, licence, machine and recipe."""
+    """Return the fields of the card about data, machine and recipe."""
     return {
         "picture": "128 x 128 RGB, framed as img[57:185, 25:153] of an aligned CelebA image",
         "parameters": sum(p.numel() for p in stored.parameters()),

@@ -1,4 +1,4 @@
-"""What would spoil a training, found before its first step."""
+"""Checks of a training's options and faces, before its first step."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ _KINDS: tuple[tuple[object, list[str]], ...] = (
     (NotNegative, _NOT_NEGATIVE),
     (BelowOne, ["ema"]),
 )
-# What a run may be gone on with otherwise than it began: nothing of it reaches the weights.
+# Settings that may change when a training goes on: they do not affect the weights.
 _FREE = ("faces", "valid", "manifest", "out", "device", "score_every", "card_faces", "table_faces", "nudged_faces")
 
 
@@ -63,7 +63,7 @@ def check(cfg: DictConfig) -> None:
 
 
 def check_validation(faces: Tensor, valid_names: list[str], valid: Tensor) -> None:
-    """Raise ValueError where validation faces are trained on: their scores would flatter."""
+    """Raise ValueError where validation faces are trained on: their scores would be too good."""
     known = {face.numpy().tobytes() for face in faces}
     both = [name for name, face in zip(valid_names, valid, strict=True) if face.numpy().tobytes() in known]
     if both:
@@ -76,8 +76,7 @@ def check_validation(faces: Tensor, valid_names: list[str], valid: Tensor) -> No
 def claim(cfg: DictConfig, out: Path, images: Tensor) -> dict[str, object]:
     """Return what `run.json` is to say of this run, or raise ValueError where the folder holds a checkpoint of another.
 
-    Weights that a card describes by the settings of the last command only, though others and other faces made them,
-    would be worse than none.
+    The card describes weights by the settings of the last command, which would be wrong if they had changed on the way.
     """
     path = out / "run.json"
     settings: dict[str, object] = {str(key): value for key, value in cfg.items() if key not in _FREE}
@@ -90,7 +89,7 @@ def claim(cfg: DictConfig, out: Path, images: Tensor) -> dict[str, object]:
         begun = dict(json.loads(path.read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(
-            f"{out} holds a checkpoint, but {path.name} beside it cannot be read ({error}), so nothing tells how it "
+            f"{out} holds a checkpoint, but {path.name} beside it cannot be read ({error}), so it is unknown how it "
             "was trained; give another train.out"
         ) from error
     changed = [

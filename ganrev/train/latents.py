@@ -1,7 +1,7 @@
-"""`ganrev latents --faces faces.tar`: how widely each latent spreads, and how much it shows.
+"""`ganrev latents --faces faces.tar`: how widely each latent spreads, and how visible it is.
 
-Both are measured on training faces and lie beside the weights: the range coder's prior and the steps of
-`quant=scaled` are made of them. Training publishes that table with its weights; this command, on the same faces in the
+Both are measured on training faces and lie beside the weights: the range coder's prior and the step sizes
+of `quant=scaled` come from them. Training publishes that table with its weights; this command, on the same faces in the
 same order, writes it again, byte for byte on the same machine.
 """
 
@@ -27,7 +27,7 @@ from ganrev.reversal.settings import Reversal
 from ganrev.train.batches import deblur
 
 _NUDGE = 0.3  # of a latent, in units of z: far above rounding, small against a face's own spread
-# Not the default, which may change: the table of stored weights is to come out again.
+# Not the default, which may change: measured again, the table of stored weights must come out the same.
 _REVERSAL = Reversal(lr=0.06, steps=300, betas=(0.9, 0.999))
 _DEBLUR = 0.85  # the faces that are compressed are as sharp as CelebA's own
 
@@ -60,16 +60,16 @@ def measure(generator: Generator, faces: Tensor, num_nudged: int) -> tuple[Tenso
         num_nudged: how many of them, the first, for the slower of the two measurements.
 
     Returns:
-        Deviations [D]: of a Laplace law, sqrt(2) E|z|, over reversed faces. Steps [D]: 1 / sqrt(curvature of the
-        SSIM loss), so that equal multiples of them show equally.
+        Deviations [D]: of a Laplace law, sqrt(2) E|z|, over reversed faces. Step sizes [D]: 1 / sqrt(curvature of
+        the SSIM loss), so that equal multiples of them are equally visible.
     """
     codec = GanCodec(generator, SSIM(), Quantiser(None), Store(), _REVERSAL, Device("cpu"))
     z = torch.cat(
         [codec.latents(codec.encode(part)) for part in ProgressBar(faces.split(16), desc="reversing", leave=False)]
     )
     deviations = math.sqrt(2) * z.abs().mean(dim=0)
-    steps = visibility(generator, SSIM(), z[:num_nudged]).clamp_min(1e-8).rsqrt()
-    return deviations, steps
+    step_sizes = visibility(generator, SSIM(), z[:num_nudged]).clamp_min(1e-8).rsqrt()
+    return deviations, step_sizes
 
 
 def write_table(weights: Path, faces: Tensor, num_faces: int, num_nudged: int) -> str:
@@ -79,7 +79,7 @@ def write_table(weights: Path, faces: Tensor, num_faces: int, num_nudged: int) -
         weights: safetensors of EmbeddedNetwork.
         faces: uint8 [N, 3, 128, 128], all that it was trained on, in the order of `ganrev.data.corpus.load_corpus`.
         num_faces: how many to reverse, drawn from all of them, always the same.
-        num_nudged: how many of these for the steps, at 512 forward passes each.
+        num_nudged: how many of these for the step sizes, at 512 forward passes each.
 
     Returns:
         One line for the model card: what the table was measured on.
@@ -104,8 +104,8 @@ def rewrite_table(weights: Path | None, faces: Sequence[str], num_faces: int = 4
     Args:
         weights: safetensors of EmbeddedNetwork; None: the shipped ones.
         faces: tar shards or folders of all that it was trained on.
-        num_faces: as of `write_table`.
-        num_nudged: as of `write_table`.
+        num_faces: as for `write_table`.
+        num_nudged: as for `write_table`.
     """
     weights = weights or weights_dir() / "embedded.safetensors"
     _, images = load_corpus(list(faces))

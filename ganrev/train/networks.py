@@ -1,4 +1,4 @@
-"""What training needs and throws away: principal components, an encoder and a discriminator."""
+"""Parts that only training needs: principal components, an encoder and a discriminator."""
 
 import math
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def start_from_components(
 
 
 def components_of(linear: nn.Linear) -> tuple[Tensor, Tensor, Tensor]:
-    """Return mean [D], directions [D, K] and lengths [K] of a trained linear map, in the place of faces' own."""
+    """Return mean [D], directions [D, K] and lengths [K] of a linear map, to be used like principal components."""
     lengths = linear.weight.detach().norm(dim=0)
     return linear.bias.detach(), linear.weight.detach() / lengths, lengths
 
@@ -82,8 +82,8 @@ class Encoder(nn.Module):
         nn.init.zeros_(self.correction.bias)
 
     @torch.no_grad()
-    def invert(self, linear: nn.Linear) -> None:
-        """Propose, before any correction, what the inverse of a generator's linear map does."""
+    def set_to_inverse_of(self, linear: nn.Linear) -> None:
+        """Make the proposal, without its correction, that of the inverse of a generator's linear map."""
         self.mean.copy_(linear.bias)
         self.projection.copy_(torch.linalg.pinv(linear.weight.double()).float())
 

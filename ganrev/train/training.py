@@ -1,6 +1,6 @@
 """One training run: networks, losses, optimisers and phases.
 
-First a generator and an encoder that is thrown away redraw faces; then the encoder's proposals are refined by a few
+First the generator and an encoder, which is not kept, redraw faces; then the encoder's proposals are refined by a few
 steps of reversal; then a perceptual loss and an adversary join.
 """
 
@@ -49,7 +49,7 @@ class Training:
         self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=1e-4)
         self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), cfg.lr_discriminator, betas=(0.0, 0.99))
         self.ssim, self.mse = SSIM().to(self.device), MSE()
-        # Now rather than when it joins: without its extra, hours of training would end there.
+        # Now rather than when it joins: without its extra, that would end hours of training.
         self.perceptual = STLPIPS("alex").to(self.device) if self.joins_at < cfg.steps else None
         self.step = 0
         self.seconds = 0.0
@@ -90,13 +90,14 @@ class Training:
         return cfg.lr_linear * factor, lr * factor
 
     def start_from(self, weights: EmbeddedNetwork) -> None:
-        """Let a fresh run go on from trained weights instead of principal components, whatever the faces."""
+        """Start a fresh run from trained weights instead of principal components; the faces may be others."""
         for network in (self.network, self.average):
             network.load_state_dict(weights.state_dict())
         for encoder in (self.encoder, self.encoder_average):
-            encoder.invert(weights.linear)
+            encoder.set_to_inverse_of(weights.linear)
 
     def state(self) -> dict:
+        """Return all that a resumed run needs, for `load`."""
         parts = (
             "network",
             "encoder",
@@ -112,27 +113,31 @@ class Training:
         }
 
     def load(self, state: dict) -> None:
+        """Go on from what `state` returned."""
         self.step, self.seconds = state.pop("step"), state.pop("seconds")
         for name, values in state.items():
             getattr(self, name).load_state_dict(values)
 
     def advance(self, images: Tensor) -> dict[str, float]:
         """Take one step on uint8 images [N, 3, 128, 128]; returns the loss terms."""
+        # Set the rates, and sharpen the faces.
         cfg = self.cfg
         for group, lr in zip(self.optimizer.param_groups, self._learning_rates(), strict=True):
             group["lr"] = lr
         rng = torch.Generator().manual_seed(cfg.seed * 7_919 + self.step)
         strength = cfg.deblur_least + (cfg.deblur - cfg.deblur_least) * torch.rand(len(images), generator=rng)
         x = deblur(to_x(images.to(self.device)), strength.to(self.device)).contiguous(memory_format=torch.channels_last)
+        # Redraw them.
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             proposal = self.encoder(x)
         refiner = self.refiner
         by_mse = refiner is self.mse
-        # Refined latents teach the generator alone: handed on to the encoder, their gradient drives it astray.
+        # Refined latents train only the generator: their gradient would mislead the encoder.
         z = proposal if refiner is None else self._refine(proposal, x, refiner)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             z = z + cfg.latent_noise * torch.randn(z.shape, generator=rng).to(self.device)
             drawn = self.network(z)
+        # Step down the weighted losses.
         terms = {"mse": self.mse(drawn, x).mean(), "ssim": self.ssim(drawn, x).mean()}
         mse_weight, ssim_weight = (cfg.turn_mse_weight, 1.0) if by_mse else (cfg.mse_weight, cfg.ssim_weight)
         total = mse_weight * terms["mse"] + ssim_weight * terms["ssim"]
@@ -187,6 +192,7 @@ class Training:
 
     @torch.no_grad()
     def _average(self) -> None:
+        """Move the averaged weights towards the present ones."""
         decay = min(self.cfg.ema, (self.step + 1) / (self.step + 10))
         for average, live in ((self.average, self.network), (self.encoder_average, self.encoder)):
             torch._foreach_lerp_(list(average.parameters()), list(live.parameters()), 1 - decay)

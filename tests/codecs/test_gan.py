@@ -185,7 +185,7 @@ def test_pictures_are_left_alone():
 def test_its_identity_is_what_can_change_its_results_beside_the_config():
     codec = tiny_codec(quant=Quantiser(0.1))
     assert codec.identity() == CodecIdentity("gancodec", float(np.float32(0.025)), "float32", TinyGenerator.digest)
-    assert tiny_codec(quant=Quantiser(None)).identity().step == 0.0
+    assert tiny_codec(quant=Quantiser(None)).identity().step_size == 0.0
     assert codec.has_learned
     assert codec.card is None
 

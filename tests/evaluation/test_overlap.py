@@ -162,6 +162,6 @@ def test_faces_that_the_start_was_trained_on_are_found_too(card):
 def test_a_generator_without_a_card_is_said_to_be_unknown(faces_dir, monkeypatch, caplog):
     monkeypatch.setattr(TinyGenerator, "card", None)
     folder = run(compose_run(faces_dir))
-    assert "nothing tells what this generator was trained on" in caplog.text
+    assert "it is unknown what this generator was trained on" in caplog.text
     assert RunFolder(folder).summary["images_unchecked_in_training"] == 2
     assert "2 of 2 pictures may be among those that the generator was trained on" in describe(RunFolder(folder))

@@ -1,5 +1,7 @@
 """The written schema against real runs: a fresh one, and those of the first version."""
 
+from pathlib import Path
+
 import pytest
 
 from ganrev.evaluation import record, runner
@@ -80,3 +82,8 @@ def test_every_field_is_described():
         assert len({field.name for field in fields}) == len(fields)
         assert all(field.meaning and field.kind in KINDS for field in fields)
     assert tuple(field.name for field in ROWS[: len(record.COLUMNS)]) == record.COLUMNS
+
+
+def test_the_page_of_the_record_is_that_of_the_schema():
+    page = Path(__file__).resolve().parents[2] / "docs" / "record.md"
+    assert page.read_text(encoding="utf-8") == record.to_page(), "python -m ganrev.evaluation.record > docs/record.md"

@@ -76,7 +76,7 @@ def test_work_goes_on_in_smaller_parts_where_memory_runs_out(together, most, cal
 
 def test_memory_for_not_even_one_picture_is_an_error():
     with pytest.raises(torch.OutOfMemoryError):
-        Device("cpu", lanes=8).in_parts(Scarce(2), 6, together=3)
+        Device("cpu", lanes=8).in_parts(Scarce(2), 6, group_size=3)
 
 
 @pytest.mark.skipif(has_cuda, reason="there is a CUDA device")

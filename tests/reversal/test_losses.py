@@ -88,7 +88,7 @@ def test_ms_ssim_forgives_fine_noise_more_than_ssim_does():
 
 def test_ms_ssim_says_what_size_it_needs():
     x = torch.zeros(1, 3, 88, 87)
-    with pytest.raises(ValueError, match=r"at least 88 pixels a side, got 88 x 87; use loss=ssim"):
+    with pytest.raises(ValueError, match=r"at least 88 pixels per side, got 88 x 87; use loss=ssim"):
         MSSSIM()(x, x)
     assert MSSSIM()(torch.zeros(1, 3, 88, 88), torch.zeros(1, 3, 88, 88)).shape == (1,)
 
@@ -101,9 +101,9 @@ def test_weighted_sum_is_the_sum_of_its_weighted_terms():
 
 @pytest.mark.parametrize("weights", [{"ssim": 1.0}, {"ssim": 1.0, "l1": 1.0, "mse": 1.0}, {}])
 def test_weighted_sum_needs_a_weight_for_each_term(weights):
-    with pytest.raises(ValueError, match="one weight a term"):
+    with pytest.raises(ValueError, match="one weight per term"):
         WeightedSum({"ssim": SSIM(), "l1": L1()}, weights)
-    with pytest.raises(ValueError, match="one weight a term"):
+    with pytest.raises(ValueError, match="one weight per term"):
         WeightedSum({}, {})
 
 

@@ -120,7 +120,7 @@ def test_what_cannot_be_compared_is_refused(capsys):
 
 def test_plans_compare_the_largest_batch_with_one_that_fits():
     for plan in (points.FULL, points.QUICK):
-        assert points.FIT_LANES in plan.lanes
+        assert points.CACHED_LANES in plan.lanes
         assert set(plan.memory_lanes) <= set(plan.lanes)
     assert points.FULL.lanes[0] == 1
     assert points.FULL.lanes[-1] == 256

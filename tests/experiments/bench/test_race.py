@@ -10,7 +10,7 @@ import torch
 from experiments.bench import points
 from experiments.bench.benchmark import with_linear_start
 from experiments.bench.plain import plain_generator
-from experiments.bench.race import Descent, curves, noted, race, ratio_of_each, scores
+from experiments.bench.race import TimedDescent, curves, noted, race, ratio_of_each, scores
 from ganrev.coding.quantiser import Quantiser
 from ganrev.evaluation.metrics import distortion
 from ganrev.reversal.device import Device
@@ -25,8 +25,8 @@ def race_of(plain_ssim, our_ssim):
     ours = np.outer(pace, [0, 1, 2])
     each = np.tile(np.median(ours, axis=0), (2, 1))
     return {
-        "ganrev": Descent(2, [0, 5, 10], ours, each, np.array(our_ssim)),
-        "plain": Descent(1, [0, 5, 10], plain, plain, np.array(plain_ssim)),
+        "ganrev": TimedDescent(2, [0, 5, 10], ours, each, np.array(our_ssim)),
+        "plain": TimedDescent(1, [0, 5, 10], plain, plain, np.array(plain_ssim)),
     }
 
 
@@ -74,7 +74,7 @@ def test_pictures_are_scored_as_the_decoder_draws_them():
 def test_a_race_covers_every_picture_at_every_step_of_the_grids():
     codec = tiny_codec(device=Device("cpu", "float32", 2))
     fast, slower = with_linear_start(codec, points.QUICK).values()
-    assert slower.reversal.steps == points.QUICK.more_steps
+    assert slower.reversal.steps == points.QUICK.num_more_steps
     found = race({"ganrev": codec, "fast": fast}, plain_generator(codec.generator), smooth_images(3), 2, 30)
     assert {name: (d.lanes, len(d.grid)) for name, d in found.items()} == {
         "ganrev": (2, 21),

@@ -102,16 +102,7 @@ def reverse(
 
     Source: paper, section 3 ("Models and methods").
     """
-    # Set the descent up.
-    clips = settings.clip != "none" and generator.prior == "uniform"
-    descent = Descent(
-        first_latents(generator, targets, rngs, settings),
-        PictureLoss(generator, [loss], targets),
-        settings.make_optimizer,
-        settings.steps,
-        strides=settings.strides(generator).to(targets.device) if settings.scaled else None,
-        confine=(lambda z, lanes: clip_latents(z, settings.clip, [rngs[i] for i in lanes.tolist()])) if clips else None,
-    )
+    descent = _descent(generator, loss, targets, rngs, settings)
     # Take the steps, dropping lanes on the way.
     bar = ProgressBar(range(settings.steps), desc=label, unit="step", leave=False, mininterval=0.5)
     for step in bar:
@@ -129,6 +120,21 @@ def reverse(
     # Say how each lane ended.
     diverged = ~descent.alive | ~(descent.last_losses() <= descent.losses[:, 0])
     return ReversalResult(descent.z, descent.losses.cpu(), diverged.cpu(), descent.dropped.cpu())
+
+
+def _descent(
+    generator: Generator, loss: nn.Module, targets: Tensor, rngs: Sequence[torch.Generator], settings: Reversal
+) -> Descent:
+    """Return the descent of all lanes at its start; arguments as for `reverse`."""
+    clips = settings.clip != "none" and generator.prior == "uniform"
+    return Descent(
+        first_latents(generator, targets, rngs, settings),
+        PictureLoss(generator, [loss], targets),
+        settings.make_optimizer,
+        settings.steps,
+        strides=settings.strides(generator).to(targets.device) if settings.scaled else None,
+        confine=(lambda z, lanes: clip_latents(z, settings.clip, [rngs[i] for i in lanes.tolist()])) if clips else None,
+    )
 
 
 def _lanes_may_leave(settings: Reversal, num_done: int) -> bool:

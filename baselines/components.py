@@ -41,7 +41,7 @@ class Basis:
         even: float16 [K1, 3 * H * H / 2], components that mirroring keeps, over the sum of the sides. Float16 moves
             a component by some 2e-4 of its length, a hundredth of a grey level in the picture at most, and both ends
             use the same numbers.
-        odd: float16 [K2, 3 * H * H / 2], those that it turns over, over the difference of the sides.
+        odd: float16 [K2, 3 * H * H / 2], those whose sign it changes, over the difference of the sides.
         deviations: float32 [K1 + K2] in grey levels, standard deviations of the Laplace laws that fit the
             coefficients of the faces best.
         card: the JSON file that lists the CelebA pictures fitted to, as a generator's does; None if there is none.

@@ -125,8 +125,8 @@ def check_step(step: object, image_size: int) -> float:
     """
     largest = min(255 * math.sqrt(3) * image_size, float(np.finfo(np.float16).max))
     smallest = largest / SYMBOL_LIMIT
-    told = f"a number from {smallest:.3g} to {largest:.3g} grey levels"
-    kind = Annotated[Number, Field(ge=smallest, le=largest, description=told)]
+    expected = f"a number from {smallest:.3g} to {largest:.3g} grey levels"
+    kind = Annotated[Number, Field(ge=smallest, le=largest, description=expected)]
     return float(np.float16(check_option(kind, "codec.step", step)))
 
 

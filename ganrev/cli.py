@@ -29,7 +29,7 @@ COMMANDS = {
     "realism": ("measuring", "how real do a generator's samples look?"),
     "hash-rates": ("measuring", "how often the perceptual hash of training faces errs"),
     "train": ("training", "train the embedded generator (Hydra overrides follow)"),
-    "latents": ("training", "how widely each latent spreads, and how much it shows"),
+    "latents": ("training", "how widely each latent spreads, and how visible it is"),
 }
 
 

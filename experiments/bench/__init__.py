@@ -1,1 +1,1 @@
-"""How fast and how lean reversal is, beside a plain loop: `ganrev bench`."""
+"""`ganrev bench`: speed and memory of reversal, beside those of a plain loop."""

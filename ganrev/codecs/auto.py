@@ -253,7 +253,7 @@ class AutoCodec(LatentCodec):
 
 
 def _distortion_limit(measure: str, quality: float | None) -> float:
-    """Return the most distortion that a quality allows, in the loss that stands for the measure; infinite for none."""
+    """Return the most distortion that a quality allows, by the measure's loss; infinite without a quality."""
     if quality is None:
         return math.inf
     return 1 - quality if measure == "ssim" else 4 / 10 ** (quality / 10)

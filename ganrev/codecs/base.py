@@ -63,7 +63,7 @@ class EncodeReport:
 
 @dataclass(frozen=True)
 class CodecIdentity:
-    """What can change a codec's results beside its configuration; a part of the run's identity.
+    """What can change a codec's results apart from its configuration; a part of the run's identity.
 
     Attributes:
         name: of the codec, in lower case; the run's folder begins with it.
@@ -106,7 +106,7 @@ class DescribedCodec(ABC):
         return self.encode_with_report(images).blobs
 
     def identity(self) -> CodecIdentity:
-        """Return what can change its results beside its configuration."""
+        """Return what can change its results apart from its configuration."""
         return CodecIdentity(type(self).__name__.lower())
 
     def bytes_for_paper(self, blob: bytes) -> int:
@@ -149,6 +149,6 @@ def check_images(images: Tensor, image_size: int | None = None) -> None:
 
 
 def check_blobs(blobs: list[bytes]) -> None:
-    """Raise ValueError where there is nothing to decode: no picture, and no size of one."""
+    """Raise ValueError where there is nothing to decode."""
     if not blobs:
         raise ValueError("expected at least one file to decode, got none")

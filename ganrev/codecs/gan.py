@@ -61,7 +61,7 @@ class GanCodec(LatentCodec):
             self.renderer.fast_generator.invert_linear_map(self._blank())  # one without says so now
 
     def identity(self) -> CodecIdentity:
-        """Return what can change its results beside its configuration; the scale may come from the generator's card."""
+        """Return what can change its results apart from its configuration; the scale may be the generator's own."""
         return dataclasses.replace(super().identity(), step_size=self.step_size)
 
     def encode_with_report(self, images: Tensor) -> EncodeReport:

@@ -72,7 +72,7 @@ class LatentCodec(DescribedCodec):
         return self.renderer.draw(self.latents(blobs))
 
     def identity(self) -> CodecIdentity:
-        """Return what can change its results beside its configuration."""
+        """Return what can change its results apart from its configuration."""
         return CodecIdentity(
             type(self).__name__.lower(), precision=self.device.precision, weights=self.generator.digest
         )

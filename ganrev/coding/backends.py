@@ -1,6 +1,6 @@
 """Lossless back ends: symbols to the payload of a file and back.
 
-Every back end takes, beside the symbols, one scale code per symbol (`range_coder`): how widely that latent
+Besides the symbols, every back end takes one scale code per symbol (`range_coder`): how widely that latent
 spreads, in step sizes. Only the range coder reads their values; the others need only their number.
 """
 

@@ -25,7 +25,7 @@ def train(words: tuple[str, ...]) -> None:
 @click.option("-n", "number", type=int, default=48, show_default=True, help="faces to reverse")
 @click.option("--nudged", type=int, default=8, show_default=True, help="of them, faces to nudge each latent of")
 def latents(weights: Path | None, faces: tuple[str, ...], number: int, nudged: int) -> None:
-    """Measure how widely each latent spreads and how much it shows, and write the table beside the weights.
+    """Measure how widely each latent spreads and how visible it is, and write the table beside the weights.
 
     WEIGHTS is a safetensors file of the embedded network; none: the shipped one. Training publishes that table with its
     weights; this command, on the same faces in the same order, writes it again.

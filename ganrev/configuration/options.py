@@ -1,8 +1,8 @@
-"""Options that YAML and the command line hand over: type and range stand beside the field, and are checked one way.
+"""Options from YAML and the command line: type and range stand beside the parameter, and are checked in one way.
 
 A parameter is an option where its annotation says what it may be: one of the kinds below, `Literal[...]`, `bool`, or
-one of these `| None`. YAML gives values of any type; `true` is no number, and 1e3, which YAML reads as 1000.0, is a
-whole one. Rules between fields, and what depends on other values, stay as code after the fields.
+one of these `| None`. YAML gives values of any type; `true` is not a number, and 1e3, which YAML reads as 1000.0, is a
+whole one. Rules between several options are code in the constructor.
 """
 
 import functools
@@ -59,8 +59,8 @@ def checked_options(prefix: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R
         prefix: of the options' full names, such as `reversal.`.
 
     Raises:
-        ValueError: on a call, where a value is not what its option may be; names the option in full, what was
-            expected and what came.
+        ValueError: on a call, where a value is not what its option may be; the message has the option's full name,
+            what was expected and what came.
     """
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -127,5 +127,5 @@ def _describe(hint: object) -> str:
         return "true or false"
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(map(str, get_args(hint)))
-    told = [part.description for part in _extras(hint) if isinstance(part, FieldInfo) and part.description]
-    return str(told[-1])
+    descriptions = [part.description for part in _extras(hint) if isinstance(part, FieldInfo) and part.description]
+    return str(descriptions[-1])

@@ -28,7 +28,7 @@ def load_corpus(sources: Sequence[str | Path], size: int = 128) -> tuple[list[st
         Names without suffix, and uint8 [N, 3, size, size].
 
     Raises:
-        ValueError: a source is missing, is no tar file or holds no picture, or a picture is damaged or of another size.
+        ValueError: a source is missing, is not a tar file or holds no picture; a picture is damaged or of another size.
     """
     names: list[str] = []
     pictures: list[np.ndarray] = []
@@ -89,7 +89,7 @@ def _pixels(data: bytes, name: str, size: int) -> np.ndarray:
     try:
         rgb = decode_picture(data)
     except ValueError as error:
-        raise ValueError(f"{name} is damaged or no picture that can be used ({error}); take it out") from error
+        raise ValueError(f"{name} is damaged, or is not a picture that can be used ({error}); take it out") from error
     if rgb.size != (size, size):
         raise ValueError(
             f"{name} is {rgb.width} x {rgb.height}; training faces must be {size} x {size}, crop them first"

@@ -40,7 +40,7 @@ class Folder:
     Args:
         root: the folder.
         crop: `celeba`, `center` or `none`, as in `ganrev.data.pictures.crop_picture`.
-        limit: the first so many files; None for all.
+        limit: number of files, from the first; None for all.
         strict: raise for a file that cannot be used, a text for instance, instead of skipping it.
         allow_seen_in_training: take pictures that the codec's generator was trained on; the runner refuses them.
 

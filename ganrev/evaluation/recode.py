@@ -67,7 +67,7 @@ def _check(run: RunFolder, config: DictConfig, overrides: Sequence[str]) -> None
 
 
 def _identity(config: DictConfig) -> str:
-    """Hash what the new files depend on beside the run itself."""
+    """Hash what the new files depend on, apart from the run itself."""
     codec = canonical_config(to_dict(config.codec, resolve=True))
     identity = [codec["quant"], codec["entropy"], codec["latent_scale"], codec["loss"], ALGORITHM_VERSION]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]

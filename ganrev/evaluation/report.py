@@ -4,7 +4,7 @@ from typing import Any
 
 from ganrev.evaluation.run_folder import RunFolder
 
-_SHOWN = (  # a column, what it is called, its digits
+_SHOWN = (  # column, label, digits
     ("num_bytes", "bytes, whole file", 1),
     ("paper_bytes", "bytes, paper count", 1),
     ("paper_bpp", "bits per pixel, paper count", 4),

@@ -277,7 +277,7 @@ def read_rows(path: Path) -> pd.DataFrame:
 
 
 def join_traces(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Concatenate the traces of several batches; none if there are none.
+    """Concatenate the traces of several batches; empty if there are none.
 
     Args:
         parts: of each batch, arrays by name, pictures first; `snapshot_steps` is the same for all pictures.

@@ -32,7 +32,7 @@ _CHOSEN = "chosen_"  # begins the columns of what the codec chose
 
 @dataclass(frozen=True)
 class Encoded:
-    """Results of encoding beside the files.
+    """Results of encoding, apart from the files.
 
     Attributes:
         batches: names of the pictures that have a file, batch by batch.

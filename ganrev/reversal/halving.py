@@ -24,7 +24,7 @@ class Rung:
 
 
 def num_lanes_after(rungs: Sequence[Rung], num_steps: int, num_lanes: int) -> int:
-    """Return how many of a picture's lanes go on once so many steps have been taken.
+    """Return how many of a picture's lanes go on after a number of steps.
 
     Args:
         rungs: of the descent, in any order.

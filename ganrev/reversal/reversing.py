@@ -138,7 +138,7 @@ def _descent(
 
 
 def _lanes_may_leave(settings: Reversal, num_done: int) -> bool:
-    """Return whether lanes may leave after so many steps."""
+    """Return whether lanes may leave after this number of steps."""
     before, after = (num_lanes_after(settings.rungs, n, settings.restarts) for n in (num_done - 1, num_done))
     return after < before or (settings.plateau is not None and num_done % _WINDOW == 0)
 

@@ -24,17 +24,17 @@ class Reversal:
         lr: learning rate on the sum over lanes of per-image mean losses; the paper's lies between 1 and 10.
         steps: number of gradient steps.
         momentum: of SGD.
-        betas: of Adam, how slowly its two averages forget. Few steps need a short memory: 100 at (0.7, 0.9) redraw a
+        betas: of Adam, how slowly its two averages change. Few steps need averages over few: 100 at (0.7, 0.9) redraw a
             face as well as 300 at Adam's usual (0.9, 0.999).
-        scaled: whether each latent moves in proportion to its `Generator.latent_step_sizes`, so that one which shows
-            little moves further. For `init=linear`: a draw from the prior is too far away in those that show much.
+        scaled: whether each latent moves in proportion to its `Generator.latent_step_sizes`, so that one that is
+            hardly visible moves further. For `init=linear`: a draw from the prior is too far away in the visible ones.
         schedule: `constant`, or `cosine` down to zero.
         init: where a picture's first lane starts: `prior`, a draw from it, or `linear`, where the inverse of the
             generator's linear map points (`Generator.invert_linear_map`). Other restarts draw from the prior.
         restarts: attempts per picture; the codec keeps the best.
-        halving: whether restarts leave that fall behind: half of them after a tenth of the steps, all but the best
+        halving: whether the worse restarts are dropped: half of them after a tenth of the steps, all but the best
             after three tenths (`ganrev.reversal.halving`).
-        plateau: a lane leaves once its loss, over 25 steps, has fallen by less than this share; None to take every
+        plateau: a lane ends once its loss, over 25 steps, has fallen by less than this share; None to take every
             step. For a constant rate: cosine's last steps pay because they are small.
         clip: keep z in [-1, 1], where a uniform prior put it (a normal prior has no bounds, and nothing is
             clipped): `none`, `hard` (clamp) or `stochastic` (redraw each element that leaves from
@@ -88,7 +88,7 @@ class Reversal:
 
     @property
     def rungs(self) -> tuple[Rung, ...]:
-        """When restarts leave that have fallen behind, and how many of each picture stay."""
+        """When the worse restarts of each picture are dropped, and how many of them stay."""
         shares = _HALVING if self.halving else ()
         return tuple(
             Rung(round(share * self.steps) + 1, max(1, math.ceil(part * self.restarts))) for share, part in shares

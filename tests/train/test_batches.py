@@ -26,7 +26,7 @@ def test_faces_that_fill_no_last_batch_wait_for_the_next_epoch():
     chosen = [batch_at(11, 4, step, seed=0)[0] for step in range(4)]
     assert [len(indices) for indices in chosen] == [4, 4, 4, 4]
     assert len(set(torch.cat(chosen[:2]).tolist())) == 8
-    with pytest.raises(ValueError, match="batch_size=4 needs at least so many faces, got 3"):
+    with pytest.raises(ValueError, match="batch_size=4 needs at least that many faces, got 3"):
         batch_at(3, 4, 0, seed=0)
 
 

@@ -37,7 +37,7 @@ def few(tmp_path_factory):
         (["train.faces=[{few}]", "train.valid={few}/nowhere"], "there are no faces at {few}/nowhere"),
         (["train.faces={few}", "train.valid={few}/../other", "train.batch_size=2"], "at least 257 faces, got 2"),
         (["train.faces={few}", "train.valid={few}", "train.batch_size=2"], "2 of 2 faces of train.valid are in train"),
-        (["train.faces={few}", "train.valid={few}/../other"], "train.batch_size=16 needs at least so many faces"),
+        (["train.faces={few}", "train.valid={few}/../other"], "train.batch_size=16 needs at least that many faces"),
         (["train.faces={few}", "train.valid=[{few}]"], "train.valid must be one folder or tar shard"),
         (["train.faces={few}", "train.valid={few}", "train.lr=nan"], "train.lr must be a positive number, got nan"),
         (["train.faces={few}", "train.valid={few}", "train.lr=x"], "train.lr must be a positive number, got 'x'"),

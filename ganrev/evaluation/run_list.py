@@ -1,9 +1,5 @@
-"""A list of stored runs: the options, scores, time and commit of each.
+"""A list of stored runs: the options, scores, time and commit of each."""
 
-Only YAML and JSON are read, which is fast.
-"""
-
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from ganrev.configuration.configs import load_config, to_dict
+from ganrev.evaluation.run_folder import RunFolder
 from ganrev.paths import config_dir
 
 _GROUPS = ("codec", "generator", "loss", "quant", "entropy", "reversal", "data")
@@ -69,27 +66,27 @@ def read_runs(folder: Path, sort: str = "when", last: int | None = None) -> list
     """
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}; give one of runs, such as results/runs")
-    found = [_read(path.parent) for path in sorted(folder.glob("[!.]*/summary.json"))]
+    runs = [RunFolder(path) for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    found = [_read(run) for run in runs if run.is_finished]
     if not found:
         raise ValueError(f"there is no finished run in {folder}; `ganrev run` makes one")
     ordered = sorted(found, key=_SORT_KEYS[sort])
     return ordered if last is None else ordered[-last:]
 
 
-def _read(folder: Path) -> StoredRun:
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    origin = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+def _read(run: RunFolder) -> StoredRun:
+    summary, origin = run.summary, run.provenance
     mean = {key: float("nan") if value is None else float(value) for key, value in summary["mean"].items()}
     commit = (origin.get("commit") or "")[:7]
     return StoredRun(
-        what=in_words(load_config(folder / "config.yaml")),
+        what=in_words(run.config),
         num_images=summary["num_images"],
         num_bytes=mean["num_bytes"],
         psnr=mean["psnr"],
         ssim=mean["ssim"],
         when=origin["time"][:19].replace("T", " "),
         commit=f"{commit}+" if commit and origin.get("dirty") else commit,
-        folder=folder,
+        folder=run.path,
     )
 
 
@@ -124,16 +121,8 @@ def _distance(choice: Mapping[str, Any], content: Mapping[str, Any]) -> tuple[in
     """Return how far a stored content is from a choice: in its classes, then in keys, then in values."""
     expected, found = _flat(choice), _flat(_own(choice, content))
     targets = [key for key in {*expected, *found} if key.endswith("_target_")]
-    # A class may have moved since: the last part of its name counts twice.
-    unlike = sum(
-        (expected.get(key) != found.get(key)) + 2 * (_class(expected.get(key)) != _class(found.get(key)))
-        for key in targets
-    )
+    unlike = sum(expected.get(key) != found.get(key) for key in targets)
     return unlike, len(set(expected) ^ set(found)), len(_differences(choice, content))
-
-
-def _class(target: Any) -> str:
-    return str(target).rpartition(".")[2]
 
 
 def _own(choice: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:

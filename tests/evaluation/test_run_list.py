@@ -35,11 +35,15 @@ def test_a_run_is_told_by_the_overrides_that_make_it(words):
     assert in_words(config) == words
 
 
-def test_a_class_that_has_moved_since_is_recognised():
-    config = OmegaConf.create(OmegaConf.to_container(compose_config("loss=mse", "quant=scaled"), resolve=True))
-    for key in ("loss", "quant"):
-        config.codec[key]["_target_"] = "elsewhere." + config.codec[key]["_target_"].rpartition(".")[2]
-    assert in_words(config) == "codec=gan loss=mse quant=scaled"
+def test_a_class_that_has_moved_since_is_recognised(tmp_path):
+    store(tmp_path / "gan-a", "loss=mse", "quant=scaled")
+    config = OmegaConf.load(tmp_path / "gan-a" / "config.yaml")
+    config.codec.loss["_target_"], config.codec.quant["_target_"] = (
+        "ganrev.losses.MSE",
+        "ganrev.quantise.ScaledQuantiser",
+    )
+    OmegaConf.save(config, tmp_path / "gan-a" / "config.yaml")
+    assert read_runs(tmp_path)[0].what == "codec=gan loss=mse quant=scaled"
 
 
 def store(folder, *overrides, time="2026-01-02T03:04:05+00:00", **mean):

@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments import composition, rendering
 from ganrev.data.seen import Seen
-from ganrev.evaluation.report import training_notes
 from ganrev.evaluation.run_folder import RunFolder
+from ganrev.evaluation.summary_text import training_notes
 from ganrev.generator import Generator
 
 PAPER_FIGURES = ("bpp", "cr", "psnr", "mse", "ssim")

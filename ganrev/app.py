@@ -11,9 +11,9 @@ from omegaconf import DictConfig
 
 from ganrev.configuration.overrides import check_overrides, refuse_tables
 from ganrev.errors import plain_errors
-from ganrev.evaluation.report import describe
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import run
+from ganrev.evaluation.summary_text import describe
 from ganrev.paths import config_dir
 
 

@@ -10,9 +10,9 @@ from ganrev.codecs.auto import AutoCodec, Budget, parse_quality
 from ganrev.codecs.base import CodecIdentity
 from ganrev.coding import container
 from ganrev.evaluation.metrics import distortion
-from ganrev.evaluation.report import describe
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import run
+from ganrev.evaluation.summary_text import describe
 from ganrev.reversal.device import Device
 from ganrev.reversal.losses import L1, MSE
 from tests.codecs.told_generator import drawn_images, told_generator

@@ -15,9 +15,9 @@ from ganrev.contamination.hashes import (
     hashes_path,
 )
 from ganrev.evaluation.overlap import Overlap, find_overlap, refuse
-from ganrev.evaluation.report import describe
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import check_overlap, run
+from ganrev.evaluation.summary_text import describe
 from ganrev.pixels import to_pillow, to_png
 from tests.known_faces import FACES, OTHERS, pictures_of
 from tests.tiny import OVERRIDES, TinyGenerator, compose_config

@@ -13,9 +13,9 @@ from ganrev.evaluation import runner, stages
 from ganrev.evaluation.decoding import decode_folder
 from ganrev.evaluation.metrics import distortion
 from ganrev.evaluation.record import COLUMNS
-from ganrev.evaluation.report import describe
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import run, unused_overrides
+from ganrev.evaluation.summary_text import describe
 from ganrev.pixels import resize
 from ganrev.reversal import perceptual
 from tests.picture_files import save_pictures

@@ -13,8 +13,8 @@ from experiments import table
 from ganrev.cli import main
 from ganrev.evaluation import runner, stages
 from ganrev.evaluation.decoding import decode_folder
-from ganrev.evaluation.report import describe
 from ganrev.evaluation.run_folder import RunFolder
+from ganrev.evaluation.summary_text import describe
 from ganrev.reversal import perceptual
 from tests.tiny import compose_config
 

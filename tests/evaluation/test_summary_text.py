@@ -1,7 +1,7 @@
 """What is told of a run."""
 
-from ganrev.evaluation.report import describe
 from ganrev.evaluation.run_folder import RunFolder
+from ganrev.evaluation.summary_text import describe
 
 
 def test_the_description_has_every_figure(finished):

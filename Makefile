@@ -6,13 +6,15 @@ GANREV := $(RUN) -m ganrev.cli
 INSTALLED := $(VENV)/.installed
 EXTRAS ?= dev,perceptual,joblib,submitit
 ARGS ?=
+RUNS ?= results/runs/*
+REPORT ?= results/report.html
 
 # Without these, glibc returns every freed tensor to the kernel: a step of training takes nearly twice as long.
 export MALLOC_TRIM_THRESHOLD_ = 100000000000
 export MALLOC_MMAP_MAX_ = 0
 export MALLOC_TOP_PAD_ = 100000000
 
-.PHONY: help install table1 table figures rd automatic sweep bench collect test coverage lint format generator clean
+.PHONY: help install table1 table figures rd automatic sweep bench collect report test coverage lint format generator clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -50,6 +52,9 @@ bench: $(INSTALLED) ## speed and memory beside a plain loop, in six minutes: mak
 collect: $(INSTALLED) ## merge shards (data.shard=1/4 ...) into whole runs: make collect ARGS="results/runs"
 	$(GANREV) collect $(ARGS)
 
+report: $(INSTALLED) ## one HTML file of stored runs: make report ARGS="--at 250,445" RUNS="results/runs/jpeg-*"
+	$(GANREV) report $(RUNS) -o $(REPORT) $(ARGS)
+
 test: $(INSTALLED) ## the test-suite
 	$(RUN) -m pytest $(ARGS)
 
@@ -70,4 +75,4 @@ generator: $(INSTALLED) ## train the generator: make generator ARGS="train.faces
 	$(GANREV) train $(ARGS)
 
 clean: ## remove results, caches and the environment
-	rm -rf $(VENV) results/runs results/tables results/figures results/sweeps results/bench outputs multirun .pytest_cache .ruff_cache .coverage
+	rm -rf $(VENV) results/runs results/tables results/figures results/sweeps results/bench results/report.html outputs multirun .pytest_cache .ruff_cache .coverage

@@ -1,0 +1,8 @@
+"""Results that people look at: one HTML file of stored runs, runs compared picture by picture, and exports.
+
+Names are listed in `__init__.pyi` and imported when first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

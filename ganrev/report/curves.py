@@ -17,7 +17,7 @@ from ganrev.report.reported import MEASURES, ReportedRun
 _INK = "#010203"  # stands for the page's text colour
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7b5ea7", "#808080")  # Okabe and Ito's
 _MARKERS = "osD^vP*X"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "ganrev",
     "font.family": "sans-serif",
@@ -49,7 +49,7 @@ def group_curves(runs: Sequence[ReportedRun]) -> list[list[ReportedRun]]:
         keys = dict.fromkeys(key for _, options in own for key in options)
         varied = [key for key in keys if len({options.get(key) for _, options in own}) > 1]
         groupings = [_group(own, key) for key in varied] or [_group(own, "")]
-        curves += min(groupings, key=len)
+        curves += sorted(groupings, key=len)[0]
     return curves
 
 
@@ -89,7 +89,8 @@ def _draw(curves: Sequence[Sequence[ReportedRun]], measure: str) -> Figure:
         sizes += [size for size, _, _ in points]
         label = curve[0].label if len(curve) == 1 else curve[0].kind
         ax.errorbar(
-            *zip(*((size, mean) for size, mean, _ in points), strict=True),
+            [size for size, _, _ in points],
+            [mean for _, mean, _ in points],
             yerr=[half for _, _, half in points],
             color=_COLOURS[number % len(_COLOURS)],
             marker=_MARKERS[number % len(_MARKERS)],

@@ -57,8 +57,8 @@ class Matched:
         if spreads:
             mean, worst = 100 * sum(spreads) / len(spreads), 100 * max(spreads)
             lines.append(
-                f"{len(spreads)} pictures have a file of {self.num_bytes} bytes, within {_WITHIN}, by two "
-                f"codecs or more; the sizes of a picture's files differ by {mean:.1f} % on average and {worst:.1f} % at most."
+                f"{len(spreads)} pictures have a file of {self.num_bytes} bytes, within {_WITHIN}, by two codecs or "
+                f"more; the sizes of a picture's files differ by {mean:.1f} % on average and {worst:.1f} % at most."
             )
         else:
             lines.append(f"No picture has files of {self.num_bytes} bytes, within {_WITHIN}, by two codecs.")

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from ganrev.pixels import to_pillow
 from ganrev.report.reported import ReportedRun
 
 # On faces the smallest files, and a third of the time of method 6.
-_WEBP = {"format": "WEBP", "lossless": True, "quality": 50, "method": 4}
+_WEBP: dict[str, Any] = {"format": "WEBP", "lossless": True, "quality": 50, "method": 4}
 
 
 class PixelStore:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from ganrev.configuration.overrides import compose_config, known_tables, table_path
 from ganrev.evaluation.run_folder import RunFolder
@@ -136,8 +136,7 @@ def _table_rows(table: str) -> list[tuple[str, dict[str, float], dict[str, Any]]
     rows = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     found = []
     for row in rows.get("rows", []) if isinstance(rows, dict) else []:
-        codec = OmegaConf.to_container(modern_config(compose_config(row["overrides"])).codec, resolve=True)
-        found.append((row["label"], row.get("paper", {}), canonical_config(codec)))
+        found.append((row["label"], row.get("paper", {}), _codec(modern_config(compose_config(row["overrides"])))))
     return found
 
 
@@ -145,5 +144,13 @@ def _row_of(
     run: RunFolder, rows: Sequence[tuple[str, dict[str, float], dict[str, Any]]]
 ) -> tuple[str, dict[str, float]] | None:
     """Return label and the paper's figures of the row that has this run's codec; None where none has."""
-    codec = canonical_config(OmegaConf.to_container(run.config.codec, resolve=True))
+    codec = _codec(run.config)
     return next(((label, paper) for label, paper, expected in rows if expected == codec), None)
+
+
+def _codec(config: DictConfig) -> dict[str, Any]:
+    """Return a codec's options as a run id hashes them."""
+    content = OmegaConf.to_container(config.codec, resolve=True)
+    if not isinstance(content, dict):
+        raise ValueError(f"expected the options of a codec, got {content!r}")
+    return canonical_config({str(key): value for key, value in content.items()})

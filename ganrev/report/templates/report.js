@@ -67,8 +67,8 @@ function selectOf(article, side) {
 function buildComparison(article) {
   const place = article.querySelector(".compare");
   if (place.childElementCount) return;
-  const left = element("label", "", "left ", selectOf(article, "left"));
-  const right = element("label", "", " right ", selectOf(article, "right"));
+  const left = element("label", "", "left", selectOf(article, "left"));
+  const right = element("label", "", "right", selectOf(article, "right"));
   const selects = [left, right].map((label) => label.querySelector("select"));
   if (selects[0].value === selects[1].value && selects[1].length > 1) {
     selects[1].selectedIndex = selects[0].selectedIndex === 0 ? 1 : 0;

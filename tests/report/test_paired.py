@@ -1,0 +1,98 @@
+"""Runs compared picture by picture."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ganrev.cli import main
+from ganrev.report import compare_runs, paired, read_reported
+
+
+def only(results, measure):
+    (found,) = [result for result in results if result.measure == measure]
+    return found
+
+
+def test_two_runs(stored):
+    first, second = read_reported(stored.of("jpeg10", "jpeg1"))
+    result = only(compare_runs([first, second]), "ssim")
+    differences = (first.rows["ssim"] - second.rows["ssim"]).to_numpy()
+    assert result.mean == pytest.approx(differences.mean())
+    assert result.low < result.mean < result.high
+    assert result.p_value == result.p_holm == pytest.approx(stats.wilcoxon(differences).pvalue)
+    assert (result.wins, result.ties, result.losses) == (
+        int((differences > 0).sum()),
+        0,
+        int((differences < 0).sum()),
+    )
+    assert result.num_images == len(differences)
+
+
+def test_fewer_bytes_win(stored):
+    result = only(compare_runs(read_reported(stored.of("jpeg1", "jpeg10"))), "num_bytes")
+    assert result.mean < 0
+    assert result.wins == result.num_images
+    assert result.verdict == "every picture agrees"
+
+
+def test_a_lossless_run_wins_by_an_infinite_psnr(stored):
+    result = only(compare_runs(read_reported(stored.of("png", "jpeg1"))), "psnr")
+    assert result.mean == math.inf
+    assert result.wins == result.num_images
+    assert math.isnan(result.low)
+    assert math.isnan(result.p_value)
+    assert "+∞" in paired.to_text([result])
+
+
+def test_runs_that_agree(stored):
+    (run,) = read_reported(stored.of("png"))
+    result = only(compare_runs([run, run]), "psnr")  # infinity less infinity
+    assert (result.mean, result.low, result.high, result.p_value) == (0, 0, 0, 1)
+    assert result.ties == result.num_images
+    assert result.verdict == "all equal"
+
+
+def test_the_images_that_decide():
+    names = ["a", "b", "c", "d"]
+    assert paired._deciding(names, np.array([5.0, 3.0, -1.0, -1.0])) == ["a", "b"]
+    assert paired._deciding(names, np.array([-5.0, 3.0, -1.0, 2.0])) == ["a"]
+    assert paired._deciding(names, np.array([5.0, 3.0, 0.0, 2.0])) == []  # every picture agrees
+    assert paired._deciding(names, np.array([1.0, -1.0, 2.0, -2.0])) == []  # there is nothing to decide
+
+
+def test_holms_correction(stored):
+    results = compare_runs(read_reported(stored.of("jpeg1", "jpeg10", "kmeans")))
+    by_p = sorted((r for r in results if r.measure == "ssim"), key=lambda r: r.p_value)
+    assert len(by_p) == 3
+    expected, largest = [], 0.0
+    for rank, result in enumerate(by_p):
+        largest = max(largest, min(1.0, (3 - rank) * result.p_value))
+        expected.append(largest)
+    assert [result.p_holm for result in by_p] == pytest.approx(expected)
+
+
+def test_the_same_numbers_each_time(stored):
+    runs = read_reported(stored.of("jpeg1", "kmeans"))
+    assert compare_runs(runs) == compare_runs(runs)
+
+
+def test_other_pictures_are_refused(stored, others):
+    runs = read_reported([*stored.of("jpeg1"), *others.of("png")])
+    with pytest.raises(ValueError, match=r"only the second has drawn6; the same name means another picture for drawn0"):
+        compare_runs(runs)
+
+
+def test_one_run_is_refused(stored):
+    with pytest.raises(ValueError, match="two runs or more, got 1"):
+        compare_runs(read_reported(stored.of("jpeg1")))
+
+
+def test_compare_from_the_command_line(stored, capsys):
+    main(["compare", *map(str, stored.of("jpeg1", "jpeg10"))])
+    printed = capsys.readouterr().out
+    assert "JPEG, 1 %" in printed
+    assert "Holm" not in printed
+    main(["compare", *map(str, stored.of("jpeg1", "jpeg10", "png"))])
+    assert "Holm's correction is over the 3 pairs" in capsys.readouterr().out

@@ -66,9 +66,8 @@ def open_page(browser, report):
 
 def scroll_through(page):
     """Bring each picture near the window and wait until all are decoded."""
-    height = page.evaluate("() => document.documentElement.scrollHeight")
-    for top in range(0, height + 600, 600):
-        page.evaluate(f"() => scrollTo(0, {top})")
+    while not page.evaluate("() => innerHeight + scrollY >= document.documentElement.scrollHeight - 1"):
+        page.evaluate("() => scrollBy(0, 500)")
         page.wait_for_timeout(50)
     page.wait_for_function(
         "() => [...document.querySelectorAll('main img')].every((i) => i.complete && i.naturalWidth)"
@@ -165,7 +164,7 @@ def test_sorting_sorts(open_page, heading):
 @pytest.mark.parametrize("address", ["#drawn4/jpeg-quality-1", "#drawn5", "#worst"])
 def test_an_address_scrolls_there(open_page, address):
     page = open_page(address)
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(1000)
     place = page.evaluate(f"() => document.getElementById('{address[1:]}').getBoundingClientRect()")
     assert -1 <= place["top"] < 900
     assert page.evaluate("() => scrollY") > 0
@@ -173,7 +172,7 @@ def test_an_address_scrolls_there(open_page, address):
 
 def test_an_address_by_the_runs_id_leads_there_too(open_page, stored):
     page = open_page(f"#drawn5/{stored.runs['jpeg1'].name}")
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(1000)
     place = page.evaluate("() => document.getElementById('drawn5/jpeg-quality-1').getBoundingClientRect()")
     assert -1 <= place["top"] < 900
 

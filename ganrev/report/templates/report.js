@@ -174,7 +174,24 @@ function openTarget() {
   }
   if (target === null) return;
   if (target.tagName === "DETAILS") target.open = true;
-  target.scrollIntoView();
+  goTo(target);
+}
+
+// Articles take their real height once they come near the window: go there again until they have it, or a person acts.
+let moves = 0;
+
+function goTo(target) {
+  moves = 30;
+  const again = () => {
+    if (moves-- <= 0) return;
+    target.scrollIntoView();
+    requestAnimationFrame(again);
+  };
+  again();
+}
+
+for (const act of ["wheel", "keydown", "pointerdown", "touchstart"]) {
+  window.addEventListener(act, () => { moves = 0; }, { passive: true });
 }
 
 window.addEventListener("hashchange", openTarget);

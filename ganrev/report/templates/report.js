@@ -54,6 +54,10 @@ function element(name, className, ...children) {
   return made;
 }
 
+function inWords(figure) {
+  return figure.dataset.label + (figure.dataset.bytes ? ` (${figure.dataset.bytes} bytes)` : "");
+}
+
 function selectOf(article, side) {
   const select = document.createElement("select");
   select.className = side;
@@ -89,7 +93,7 @@ function drawComparison(article) {
     image.slot = slot;
     slider.append(image);
   });
-  const name = `${left.dataset.label} on the left, ${right.dataset.label} on the right`;
+  const name = `${inWords(left)} on the left, ${inWords(right)} on the right`;
   slider.setAttribute("role", "slider");
   slider.setAttribute("aria-label", name);
   const tell = () => slider.setAttribute("aria-valuenow", Math.round(slider.value ?? 50));

@@ -6,8 +6,10 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from hydra.errors import HydraException
 from torch import Tensor
 
+from ganrev.errors import root_message
 from ganrev.evaluation.runner import load_pictures
 from ganrev.pixels import to_pillow
 from ganrev.report.reported import ReportedRun
@@ -50,8 +52,8 @@ def find_originals(runs: Sequence[ReportedRun]) -> tuple[dict[str, Tensor], str]
         if pictures.digest == runs[0].pictures_digest:
             return dict(zip(pictures.names, pictures.images, strict=True)), ""
         reason = "their source now gives other pictures"
-    except (ValueError, OSError) as error:
-        reason = str(error).splitlines()[0]
+    except (ValueError, OSError, HydraException) as error:
+        reason = root_message(error).splitlines()[0]
     lossless = {name: run.folder.decoded(name) for run in runs for name in run.rows.index[run.rows["mse"] == 0]}
     names = {name for run in runs for name in run.rows.index}
     if names <= set(lossless):

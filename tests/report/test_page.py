@@ -132,6 +132,13 @@ def test_originals_that_are_gone_come_from_a_lossless_run(stored, tmp_path):
     assert 'data-label="original"' not in text
 
 
+def test_a_source_that_cannot_be_made_is_named(tmp_path, monkeypatch):
+    seen = Path(__file__).parents[1] / "stored_runs" / "runs" / "jpeg-bcf6dfce469b"
+    monkeypatch.chdir(tmp_path)  # where its generator does not lie
+    text = write_report([seen], tmp_path / "r.html").read_text(encoding="utf-8")
+    assert re.search(r"The originals are not at hand \(.*generator\.pt", text)
+
+
 def test_runs_on_other_pictures_stand_in_the_same_report(stored, others, tmp_path):
     folders = [*stored.of("jpeg1", "jpeg10"), *others.of("jpeg1", "png")]
     text = write_report(folders, tmp_path / "r.html").read_text(encoding="utf-8")

@@ -140,7 +140,9 @@ function enlarge(figure) {
   show(image);
   const texts = [...figure.querySelector("figcaption").children].map((child) => child.textContent);
   dialog.querySelector("p").textContent = `${figure.closest("article").id}: ${texts.join(", ")}`;
-  if (!dialog.open) dialog.showModal();
+  if (dialog.open) return;
+  dialog.showModal();
+  dialog.querySelector(".scroll").focus();
 }
 
 factor.addEventListener("change", () => enlarge(enlarged));

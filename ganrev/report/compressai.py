@@ -12,7 +12,8 @@ from ganrev.report.reported import ReportedRun
 from ganrev.reversal.losses import MSSSIM
 
 _BATCH = 32  # pictures at a time
-_KEYS = {"psnr-rgb": "psnr", "ssim-rgb": "ssim", "mse-rgb": "mse", "bpp": "bpp"}
+# Its older versions know no `-rgb`.
+_KEYS = {"psnr": "psnr", "psnr-rgb": "psnr", "ssim-rgb": "ssim", "mse-rgb": "mse", "bpp": "bpp"}
 _TIMES = {"encoding_time": "encode_seconds", "decoding_time": "decode_seconds"}
 
 
@@ -36,7 +37,7 @@ def to_compressai(runs: Sequence[ReportedRun], name: str | None = None) -> dict[
     results = {key: [float(run.summary["mean"][column]) for run in points] for key, column in columns.items()}
     ms_ssim = _ms_ssim(points)
     if ms_ssim:
-        results["ms-ssim-rgb"] = ms_ssim
+        results |= {"ms-ssim": ms_ssim, "ms-ssim-rgb": ms_ssim}
     count, size = points[0].summary["num_images"], points[0].summary["image_size"]
     description = f"{count} pictures of {size} x {size}; {', '.join(run.label for run in points)}"
     return {"name": name or points[0].kind, "description": description, "results": results}

@@ -52,11 +52,12 @@ def render(runs: Sequence[ReportedRun], sizes: Sequence[int] = ()) -> str:
     for number, own in enumerate(sets.values()):
         originals, note = find_originals(own)
         matched = [match_sizes(own, size) for size in sizes]
-        pictures += make_pictures(own, originals, matched, store, _suffix(number, own, pictures))
+        suffix = _suffix(number, own, pictures)
+        pictures += make_pictures(own, originals, matched, store, suffix)
         notes += [note] if note else []
         matches += matched
         found, left_out = _compare(own)
-        results += found
+        results += [(result, suffix) for result in found]
         notes += left_out
     if len(sets) > 1:
         notes.append(f"The runs are on {len(sets)} sets of pictures; only runs on the same pictures are compared.")
@@ -90,9 +91,9 @@ def _compare(runs: Sequence[ReportedRun]) -> tuple[list[paired.PairedResult], li
 
 
 def _tables(
-    runs: Sequence[ReportedRun], matches: Sequence[Matched], results: Sequence[paired.PairedResult]
+    runs: Sequence[ReportedRun], matches: Sequence[Matched], results: Sequence[tuple[paired.PairedResult, str]]
 ) -> dict[str, Any]:
-    """Return what the template's tables show."""
+    """Return what the template's tables show; with each result comes the suffix of its pictures' anchors."""
     columns = scores.shown_columns(runs)
     return {
         "runs": runs,
@@ -101,7 +102,7 @@ def _tables(
         "lines": [(run, scores.cells(run, columns)) for run in runs],
         "matches": matches,
         "results": results,
-        "explanation": paired.explanation(results) if results else [],
+        "explanation": paired.explanation([result for result, _ in results]) if results else [],
         "paired": paired,
         "scores": scores,
         "has_celeba": any(run.has_celeba for run in runs),

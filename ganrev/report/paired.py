@@ -47,6 +47,11 @@ class PairedResult:
     deciding: list[str]
 
     @property
+    def named(self) -> list[str]:
+        """The first few of the pictures that decide."""
+        return self.deciding[:_NUM_NAMED]
+
+    @property
     def verdict(self) -> str:
         """Which pictures decide, in a few words."""
         if self.wins + self.losses == 0:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ganrev.cli import main
 from ganrev.evaluation.run_folder import RunFolder
-from ganrev.report import read_reported, write_report
+from ganrev.report import compare_runs, read_reported, write_report
 from ganrev.report.curves import group_curves
 from ganrev.report.pictures import PixelStore, find_originals
 from tests.tiny import smooth_images
@@ -97,6 +97,14 @@ def test_pictures_of_celeba_may_not_be_redistributed(stored, tmp_path):
     text = write_report([folder], tmp_path / "r.html").read_text(encoding="utf-8")
     body = text[text.index("<body>") :]
     assert body.index("may not be redistributed") < body.index("<h1>")
+
+
+def test_the_images_that_decide_are_linked(html, stored):
+    deciding = {name for result in compare_runs(read_reported(stored.of(*ALL))) for name in result.deciding}
+    assert deciding
+    table = html[html.index('<section id="comparison">') :]
+    table = table[: table.index("</section>")]
+    assert set(re.findall(r'<a href="#([^"]+)">', table)) == deciding
 
 
 def test_names_and_options_cannot_break_the_page(stored, tmp_path):

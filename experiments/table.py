@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments import composition, rendering
 from ganrev.data.seen import Seen
 from ganrev.evaluation.run_folder import RunFolder
-from ganrev.evaluation.summary_text import training_notes
+from ganrev.evaluation.summary_text import scoring_notes, training_notes
 from ganrev.generator import Generator
 
 PAPER_FIGURES = ("bpp", "cr", "psnr", "mse", "ssim")
@@ -171,7 +171,7 @@ def _missing_and_diverged(frame: pd.DataFrame, runs: Sequence[RunFolder]) -> lis
     for scheme, run in zip(frame["scheme"], runs, strict=True):
         summary = run.summary
         skipped |= summary["images_skipped"]
-        lines += [f"{scheme}: {line}." for line in training_notes(summary)]
+        lines += [f"{scheme}: {line}." for line in training_notes(summary) + scoring_notes(summary)]
         lines += [f"{scheme}: {name} failed: {reason}." for name, reason in summary["images_failed"].items()]
         if summary["lanes_diverged"]:
             lines.append(f"{scheme}: {summary['lanes_diverged']} of {summary['lanes']} lanes diverged.")

@@ -108,13 +108,14 @@ def compress(
 
     from ganrev.api import crop_and_resize
     from ganrev.data.formats import decode_picture
-    from ganrev.evaluation.metrics import bits_per_pixel, distortion
+    from ganrev.evaluation.metrics import bits_per_pixel, check_size, distortion
 
     try:
         picture = decode_picture(data)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
     codec = make_codec([*_target(num_bytes, quality), *overrides])
+    check_size(codec.image_size, codec.image_size)
     image, remarks = crop_and_resize(picture, codec.image_size)
     print("".join(f"{remark}\n" for remark in remarks), end="")
     report = codec.encode_with_report(image[None])

@@ -11,6 +11,17 @@ from torch import Tensor
 from ganrev.pixels import to_png, to_x
 from ganrev.reversal import perceptual
 
+SMALLEST = 11  # side in pixels: the window of SSIM
+
+
+def check_size(height: int, width: int) -> None:
+    """Raise ValueError for pictures that SSIM cannot score, before hours are spent on them."""
+    if min(height, width) < SMALLEST:
+        raise ValueError(
+            f"pictures of {height} x {width} pixels cannot be scored: SSIM's window takes {SMALLEST} a side; "
+            "choose a generator of larger pictures"
+        )
+
 
 def distortion(image: Tensor, decoded: Tensor) -> dict[str, float]:
     """Compare two pictures.
@@ -22,7 +33,11 @@ def distortion(image: Tensor, decoded: Tensor) -> dict[str, float]:
     Returns:
         `psnr` in dB (infinite for equal pictures), `mse` on the scale 0-255, and `ssim` with Wang et al.'s window
         (Gaussian, sigma 1.5, 11 x 11, population covariance, data range 255, mean over RGB).
+
+    Raises:
+        ValueError: the pictures are smaller than that window.
     """
+    check_size(*image.shape[-2:])
     a, b = (picture.permute(1, 2, 0).cpu().numpy() for picture in (image, decoded))
     mse = float(mean_squared_error(a, b))
     psnr = math.inf if mse == 0 else float(peak_signal_noise_ratio(a, b, data_range=255))
@@ -55,8 +70,13 @@ def mean_and_interval(values: list[float]) -> tuple[float, float]:
     return float(array.mean()), float(half)
 
 
+def takes_stlpips(height: int, width: int) -> bool:
+    """Tell whether ST-LPIPS scores pictures of this size: its extra is installed, and they are not too small."""
+    return perceptual.is_available() and min(height, width) >= perceptual.SMALLEST["vgg"]
+
+
 def stlpips(images: Tensor, decoded: Tensor) -> list[float] | None:
-    """Return ST-LPIPS (VGG) of each pair of uint8 [N, 3, H, W], or None where its extra is not installed."""
-    if not perceptual.is_available():
+    """Return ST-LPIPS (VGG) of each pair of uint8 [N, 3, H, W], or None where `takes_stlpips` says no."""
+    if not takes_stlpips(*images.shape[-2:]):
         return None
     return [float(d) for d in perceptual.perceptual_distances(to_x(images), to_x(decoded))]

@@ -31,7 +31,7 @@ class Field:
     optional: str = ""
 
 
-_EXTRA = "absent without the extra `perceptual`"
+_EXTRA = "absent without the extra `perceptual`, and for pictures of less than 18 pixels a side"
 _CHOOSES = "only of codecs that choose settings for each picture"
 _UNKNOWN = "empty where it is unknown"
 

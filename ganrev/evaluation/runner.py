@@ -14,13 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 from ganrev.codecs.base import DescribedCodec, described
 from ganrev.configuration.configs import to_dict
 from ganrev.data.pictures import Pictures, parse_shard
-from ganrev.evaluation import stages
+from ganrev.evaluation import metrics, stages
 from ganrev.evaluation.overlap import Overlap, find_overlap, refuse
 from ganrev.evaluation.provenance import combine, provenance
 from ganrev.evaluation.record import SCHEMA_VERSION
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.run_identity import ALGORITHM_VERSION, modern_config, run_id, shard_name
 from ganrev.pixels import resize
+from ganrev.reversal import perceptual
 
 _logger = logging.getLogger(__name__)
 
@@ -118,6 +119,7 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
     shard = _shard(cfg)
     codec = described(instantiate(cfg.codec))
     pictures = load_pictures(cfg, codec.image_size)
+    _check_scores(pictures)
     overlap = check_overlap(codec, pictures, cfg.data.get("allow_seen_in_training", False))
     name = run_id(codec.identity(), to_dict(cfg.codec, resolve=True), pictures.digest, cfg.seed)
     target = RunFolder(Path(cfg.out) / (shard_name(name, *shard) if shard else name), codec.suffix)
@@ -128,6 +130,14 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
             return target.path
         _finish(target, codec, pictures, overlap, cfg)
     return target.path
+
+
+def _check_scores(pictures: Pictures) -> None:
+    """Say before anything is encoded what cannot be scored; ValueError for pictures too small for SSIM."""
+    height, width = pictures.images.shape[-2:]
+    metrics.check_size(height, width)
+    if perceptual.is_available() and min(height, width) < perceptual.SMALLEST["vgg"]:
+        _logger.warning("ST-LPIPS is left out: it takes no pictures as small as %d x %d", height, width)
 
 
 def _shard(cfg: DictConfig) -> tuple[int, int] | None:

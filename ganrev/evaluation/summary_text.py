@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ganrev.evaluation import metrics
 from ganrev.evaluation.run_folder import RunFolder
 
 _SHOWN = (  # column, label, digits
@@ -28,6 +29,14 @@ def training_notes(summary: dict[str, Any]) -> list[str]:
     return [f"{count} of {summary['num_images']} pictures {text}" for text, count in counts.items() if count]
 
 
+def scoring_notes(summary: dict[str, Any]) -> list[str]:
+    """Say what a run lacks that a run of today would have."""
+    size = summary["image_size"]
+    if "stlpips" in summary["mean"] or not metrics.takes_stlpips(size, size):
+        return []
+    return ["no ST-LPIPS: the run was finished without the extra `perceptual`, installed now; force=true repeats it"]
+
+
 def describe(run: RunFolder) -> str:
     """Return a few lines about a finished run, to be printed."""
     summary = run.summary
@@ -35,7 +44,7 @@ def describe(run: RunFolder) -> str:
     lines = [f"{count} picture{'s' * (count > 1)} of {size} x {size}", *_scores(summary)]
     for key, label in (("images_failed", "failed"), ("images_skipped", "skipped")):
         lines += [f"  {label}: {name}: {reason}" for name, reason in summary[key].items()]
-    lines += [f"  {line}" for line in training_notes(summary)]
+    lines += [f"  {line}" for line in training_notes(summary) + scoring_notes(summary)]
     if summary.get("targets_missed"):
         lines.append(f"  {summary['targets_missed']} of {count} files missed the target (chosen_hit in rows.csv)")
     if summary["lanes_diverged"]:

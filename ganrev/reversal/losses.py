@@ -100,6 +100,11 @@ class SSIM(nn.Module):
         self.register_buffer("window", gaussian_window(window_size, sigma))
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        if min(x.shape[-2:]) < self.window.numel():
+            raise ValueError(
+                f"ssim needs images of at least {self.window.numel()} pixels a side, got "
+                f"{x.shape[-2]} x {x.shape[-1]}; use loss=mse for smaller ones"
+            )
         return 1 - ssim_maps(x, target, self.window)[0].mean(dim=(1, 2, 3))
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ganrev.compat import import_torchvision
 from ganrev.configuration.options import checked_options
 
+SMALLEST = {"vgg": 18, "alex": 21}  # side in pixels that a network can still pad and shrink
 INSTALL = "pip install 'ganrev[perceptual]'"
 
 
@@ -26,7 +27,7 @@ class STLPIPS(nn.Module):
     """Shift-tolerant LPIPS between pictures in [-1, 1]; forward returns [N].
 
     Raises:
-        ValueError: the extra `perceptual` is not installed, or there is no such network.
+        ValueError: the extra `perceptual` is not installed, there is no such network, or pictures are too small for it.
     """
 
     curvature = 0.25  # see ganrev.reversal.losses
@@ -36,6 +37,7 @@ class STLPIPS(nn.Module):
         super().__init__()
         if not is_available():
             raise ValueError(f"ST-LPIPS needs its extra: {INSTALL}")
+        self.net = net
         import_torchvision()
         from stlpips_pytorch import stlpips
 
@@ -43,6 +45,11 @@ class STLPIPS(nn.Module):
         self.metric.eval().requires_grad_(False)
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        if min(x.shape[-2:]) < SMALLEST[self.net]:
+            raise ValueError(
+                f"ST-LPIPS ({self.net}) needs pictures of at least {SMALLEST[self.net]} pixels a side, got "
+                f"{x.shape[-2]} x {x.shape[-1]}; use loss=ssim, or loss=mse, for smaller ones"
+            )
         # Reflection padding is very slow on channels_last bfloat16.
         return self.metric(x.contiguous(), target.contiguous()).flatten()
 

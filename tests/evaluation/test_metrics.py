@@ -85,6 +85,28 @@ def test_stlpips_is_left_out_where_its_extra_is_missing(monkeypatch):
     assert metrics.stlpips(smooth_images(1), smooth_images(1)) is None
 
 
+def test_pictures_smaller_than_the_window_of_ssim_are_refused_in_words():
+    small, fits = smooth_images(1, 10)[0], smooth_images(1, 11)[0]
+    with pytest.raises(ValueError, match=r"pictures of 10 x 10 pixels cannot be scored: SSIM's window takes 11"):
+        distortion(small, small)
+    with pytest.raises(ValueError, match=r"ssim needs images of at least 11 pixels a side, got 10 x 10; use loss=mse"):
+        SSIM()(to_x(small[None]), to_x(small[None]))
+    assert distortion(fits, fits)["ssim"] == pytest.approx(1)
+
+
+@pytest.mark.skipif(not perceptual.is_available(), reason="the extra `perceptual` is not installed")
+@pytest.mark.parametrize("net", ["vgg", "alex"])
+def test_stlpips_is_left_out_for_pictures_too_small_for_its_network(net):
+    smallest = perceptual.SMALLEST[net]
+    network, fits, small = perceptual.STLPIPS(net), smooth_images(1, smallest), smooth_images(1, smallest - 1)
+    assert network(to_x(fits), to_x(fits)).item() == pytest.approx(0, abs=1e-4)
+    with pytest.raises(ValueError, match=f"at least {smallest} pixels a side, got {smallest - 1} x {smallest - 1}"):
+        network(to_x(small), to_x(small))
+    if net == "vgg":
+        assert metrics.stlpips(small, small) is None
+        assert not metrics.takes_stlpips(128, smallest - 1)
+
+
 @pytest.mark.skipif(not perceptual.is_available(), reason="the extra `perceptual` is not installed")
 def test_stlpips_grows_with_distortion():
     images = smooth_images(3, 64)

@@ -60,6 +60,14 @@ class TinyGenerator(Generator):
         return torch.stack([inverse @ picture for picture in x.flatten(1)])  # near: it knows of no tanh
 
 
+class FragileGenerator(TinyGenerator):
+    """Draws nothing but NaN for latents whose first is negative: half of all lanes diverge."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        broken = z[:, 0].float()[:, None, None, None] < 0
+        return torch.where(broken, torch.nan, super().forward(z))
+
+
 class RawCodec:
     """Stores pixels as they are; refuses pictures whose first pixel is pure red where `picky`."""
 

@@ -16,7 +16,7 @@ from ganrev.coding.backends import Range
 from ganrev.configuration.options import Count, Positive, Several, Whole, checked_options
 from ganrev.generator.base import Generator
 from ganrev.progress import ProgressBar
-from ganrev.reversal.descent import Descent, PictureLoss
+from ganrev.reversal.descent import Descent, PictureLoss, check_converged
 from ganrev.reversal.device import Device
 from ganrev.reversal.halving import Rung, outranked
 from ganrev.reversal.losses import MSE, SSIM
@@ -225,8 +225,12 @@ class AutoCodec(LatentCodec):
                 distortions[descent.lanes] = self._distortions(
                     descent.z[descent.lanes], targets[picture[descent.lanes]]
                 )
+                distortions[descent.lost(self.generator.prior_std)] = math.inf
                 descent.drop(outranked(distortions, descent.dropped, num_lanes, stay))
                 descent.keep(~descent.dropped)
+        lrs = ",".join(f"{lr:g}" for lr in dict.fromkeys(lr for _, lr, _ in self.lanes))
+        lost = descent.lost(self.generator.prior_std)[descent.lanes]
+        check_converged(lost.view(len(images), -1), f"codec.lrs=[{lrs}]")
         return descent.z[descent.lanes].cpu(), (descent.lanes % num_lanes).tolist()
 
     def _start(self, images: Tensor, targets: Tensor) -> Descent:

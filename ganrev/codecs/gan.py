@@ -1,6 +1,7 @@
 """GAN reversal as a codec."""
 
 import dataclasses
+import math
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from ganrev.coding.backends import Entropy
 from ganrev.coding.quantiser import Quantiser, dequantise, quantise
 from ganrev.configuration.options import Positive, check_option, checked_options
 from ganrev.generator.base import Generator
+from ganrev.reversal.descent import check_converged
 from ganrev.reversal.device import Device
 from ganrev.reversal.reversing import ReversalResult, lane_rng, reverse
 from ganrev.reversal.settings import Reversal
@@ -76,8 +78,9 @@ class GanCodec(LatentCodec):
         found, recorders = self._reverse(lane_images, rngs)
         # Round the lanes that reached the end, equally many of each picture, and keep the best.
         lanes = (~found.dropped).nonzero().flatten()
+        check_converged(found.lost[lanes].view(len(images), -1), f"reversal.lr={self.reversal.lr:g}")
         symbols, costs = self._symbols(found.z[lanes].cpu(), lane_images[lanes], [rngs[lane] for lane in lanes])
-        best = costs.view(len(images), -1).argmin(dim=1) + torch.arange(0, len(lanes), len(lanes) // len(images))
+        best = _best(costs.view(len(images), -1), found, lanes) + torch.arange(0, len(lanes), len(lanes) // len(images))
         blobs = [self.coder.write(row, self.step_size) for row in symbols[best].numpy()]
         return EncodeReport(blobs, make_trace(found, recorders, lanes[best] % restarts, restarts).arrays())
 
@@ -124,3 +127,18 @@ class GanCodec(LatentCodec):
         )
         better = (searched_cost <= plain_cost)[:, None]
         return torch.where(better, searched, plain), torch.minimum(plain_cost, searched_cost)
+
+
+def _best(costs: Tensor, found: ReversalResult, lanes: Tensor) -> Tensor:
+    """Return which lane of each picture wins, int64 [N]: the cheapest that has not diverged.
+
+    Where all have, and some are not lost, the cheapest of these: few steps may end above a start that was good.
+
+    Args:
+        costs: float32 [N, R], of the lanes that went on to the end.
+        found: of all lanes.
+        lanes: which of them went on, int64 [N * R].
+    """
+    diverged, lost = (verdict[lanes].view(costs.shape) for verdict in (found.diverged, found.lost))
+    left_out = torch.where(diverged.all(dim=1, keepdim=True), lost, diverged)
+    return costs.masked_fill(left_out, math.inf).argmin(dim=1)

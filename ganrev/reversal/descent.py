@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from ganrev.generator.base import Generator
 
+_FAR = 1000.0  # standard deviations of the prior: the descent has run away
+_SLACK = 1e-5  # of a loss: one that begins next to zero may end above that by rounding alone
+
 MakeOptimizer = Callable[[Tensor], torch.optim.Optimizer]
 
 
@@ -29,6 +32,23 @@ class Objective(Protocol):
     def keep(self, kept: Tensor) -> None:
         """Go on with some of the lanes only, given as indices among those that went on so far, int64."""
         ...
+
+
+def check_converged(lost: Tensor, lrs: str) -> None:
+    """Raise ValueError where all lanes of a picture are lost.
+
+    Args:
+        lost: bool [N, R], of N pictures the R lanes that went on to the end.
+        lrs: the learning rate, or several, as an option: `reversal.lr=0.2`.
+    """
+    num_lost = int(lost.all(dim=1).sum())
+    if num_lost:
+        lanes = f"all {lost.shape[1]} lanes" if lost.shape[1] > 1 else "the lane"
+        whose = "the picture" if len(lost) == 1 else f"each of {num_lost} of {len(lost)} pictures"
+        raise ValueError(
+            f"{lanes} of {whose} diverged at {lrs}: loss or latents ran away to where no file can hold them; "
+            "take a lower learning rate"
+        )
 
 
 class PictureLoss:
@@ -155,10 +175,24 @@ class Descent:
         self.dropped |= lanes
 
     def last_losses(self) -> Tensor:
-        """Return the last loss of each lane, [L]; infinite where that is not a number."""
+        """Return the last loss that each lane had, [L]; infinite where one of the lane's numbers was not finite."""
         steps = torch.arange(self.losses.shape[1], device=self.losses.device)
         had = torch.where(self.losses.isnan(), -1, steps).amax(dim=1)
-        return self.losses.gather(1, had.clamp(min=0)[:, None])[:, 0].nan_to_num(math.inf)
+        last = self.losses.gather(1, had.clamp(min=0)[:, None])[:, 0].nan_to_num(math.inf)
+        return last.masked_fill(~self.alive, math.inf)
+
+    def lost(self, prior_std: float) -> Tensor:
+        """Return which lanes found nothing that is worth a file, bool [L]: numbers not finite, or latents far out.
+
+        Args:
+            prior_std: standard deviation of a latent under the generator's prior.
+        """
+        return ~self.alive | ~(self.z.abs().amax(dim=1) <= _FAR * prior_std)
+
+    def diverged(self, prior_std: float) -> Tensor:
+        """Return which lanes are lost, or ended above where they began, bool [L]; argument as of `lost`."""
+        first = self.losses[:, 0]
+        return self.lost(prior_std) | ~(self.last_losses() <= first + _SLACK * (1 + first.abs()))
 
 
 def keep_lanes(optimizer: torch.optim.Optimizer, z: Tensor, kept: Tensor) -> tuple[Tensor, torch.optim.Optimizer]:

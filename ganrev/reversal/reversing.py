@@ -25,13 +25,15 @@ class ReversalResult:
     Attributes:
         z: float32 [L, D], one latent vector per lane.
         losses: float32 [L, num_steps], the loss before each step; NaN once the lane has left.
-        diverged: bool [L], lanes whose loss is no longer finite or has risen above where it began.
+        diverged: bool [L], lanes that are lost, or whose loss has risen above where it began.
+        lost: bool [L], lanes whose loss is no longer finite, or whose latents ran away.
         dropped: bool [L], restarts that left because others of their picture were better.
     """
 
     z: Tensor
     losses: Tensor
     diverged: Tensor
+    lost: Tensor
     dropped: Tensor
 
     @classmethod
@@ -118,8 +120,8 @@ def reverse(
     if on_step:
         on_step(settings.steps, descent.z)
     # Say how each lane ended.
-    diverged = ~descent.alive | ~(descent.last_losses() <= descent.losses[:, 0])
-    return ReversalResult(descent.z, descent.losses.cpu(), diverged.cpu(), descent.dropped.cpu())
+    verdicts = (descent.diverged(generator.prior_std), descent.lost(generator.prior_std), descent.dropped)
+    return ReversalResult(descent.z, descent.losses.cpu(), *(verdict.cpu() for verdict in verdicts))
 
 
 def _descent(

@@ -180,3 +180,8 @@ def test_what_is_asked_for_in_vain_beside_a_size_is_told(tmp_path, capsys):
         ]
     )
     assert "quant=extreme has no effect: ganrev.codecs.AutoCodec does not read it" in capsys.readouterr().err
+
+
+def test_where_all_lanes_diverge_an_error_names_the_learning_rates():
+    with pytest.raises(ValueError, match=r"the lane of the picture diverged at codec\.lrs=\[1e\+09,2e\+09\]"):
+        auto_codec(target_bytes=20, lrs=[1e9, 2e9]).choose(smooth_images(1))

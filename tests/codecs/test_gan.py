@@ -14,7 +14,7 @@ from ganrev.pixels import to_images, to_x
 from ganrev.reversal.device import Device
 from ganrev.reversal.losses import L1, MSE, MSSSIM
 from ganrev.reversal.settings import Reversal
-from tests.tiny import OVERRIDES, TinyGenerator, compose_config, smooth_images, tiny_codec, traced
+from tests.tiny import OVERRIDES, FragileGenerator, TinyGenerator, compose_config, smooth_images, tiny_codec, traced
 
 
 def seen_images(num_images):
@@ -51,10 +51,25 @@ def test_small_steps_take_two_bytes_a_symbol():
     assert difference.abs().max() <= 1
 
 
-def test_a_diverged_lane_still_makes_a_file():
-    codec = tiny_codec(quant=Quantiser(1e-3), reversal=Reversal("sgd", lr=1e30, steps=5, schedule="constant"))
-    (blob,) = codec.encode(smooth_images(1))
-    assert codec.decode([blob]).shape == (1, 3, 32, 32)
+@pytest.mark.parametrize(("restarts", "lanes"), [(1, "the lane"), (3, "all 3 lanes")])
+def test_where_all_lanes_diverge_an_error_names_the_learning_rate(restarts, lanes):
+    wild = Reversal("sgd", lr=1e30, steps=5, schedule="constant", restarts=restarts, halving=False)
+    with pytest.raises(ValueError, match=rf"{lanes} of the picture diverged at reversal\.lr=1e\+30: loss or latents"):
+        tiny_codec(reversal=wild).encode(smooth_images(1))
+    with pytest.raises(ValueError, match=rf"{lanes} of each of 2 of 2 pictures diverged"):
+        tiny_codec(reversal=wild).encode(smooth_images(2))
+
+
+def test_a_picture_that_is_redrawn_from_the_start_has_not_diverged():
+    class Flat(TinyGenerator):
+        """Draws the same grey for whatever latents."""
+
+        def forward(self, z):
+            return super().forward(z) * 0
+
+    grey = torch.full((1, 3, 32, 32), 127, dtype=torch.uint8)
+    codec = tiny_codec(generator=Flat(), reversal=Reversal(lr=0.1, steps=20))
+    assert (codec.decode(codec.encode(grey)).int() - grey.int()).abs().max() <= 1
 
 
 # ---- the unit of z
@@ -118,20 +133,30 @@ def test_the_best_restart_is_that_of_the_best_decoded_picture(loss):
     assert (trace.losses[:, :, -1].argmin(dim=1) != best).any()
 
 
-def test_a_diverged_restart_is_not_chosen():
-    class Fragile(TinyGenerator):
-        """Draws nothing but NaN for latents whose first is negative."""
-
-        def forward(self, z):
-            x = super().forward(z)
-            return torch.where(z[:, 0].float()[:, None, None, None] < 0, torch.nan, x)
-
-    codec = tiny_codec(generator=Fragile(), reversal=Reversal(lr=0.01, steps=3, restarts=6))
+@pytest.mark.parametrize("halving", [True, False])
+def test_a_diverged_restart_is_not_chosen(halving):
+    reversal = Reversal(lr=0.01, steps=10, restarts=6, halving=halving)
+    codec = tiny_codec(generator=FragileGenerator(), reversal=reversal)
     blobs, trace = traced(codec, smooth_images(4))
     diverged, chosen = trace.diverged, trace.chosen
     assert diverged.any()
     assert not diverged[torch.arange(4), chosen].any()
     assert codec.decode(blobs).float().std() > 0
+
+
+def test_a_lane_without_a_gradient_never_wins_however_low_its_loss():
+    class Tempting(MSE):
+        """Next to nothing, but without a gradient, for pictures whose first pixel is dark."""
+
+        def forward(self, x, target):
+            corner = x[:, 0, 0, 0]
+            cliff = torch.where(corner < 0, corner * 0, 1.0).sqrt()  # zero, with an infinite slope
+            return torch.where(corner < 0, cliff, super().forward(x, target))
+
+    codec = tiny_codec(loss=Tempting(), reversal=Reversal(lr=0.01, steps=10, restarts=6))
+    _, trace = traced(codec, smooth_images(4))
+    assert trace.diverged.any()
+    assert not trace.diverged[torch.arange(4), trace.chosen].any()
 
 
 def test_the_first_restart_is_the_same_however_many_follow():

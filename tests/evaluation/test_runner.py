@@ -177,6 +177,35 @@ def test_lossless_baselines_have_infinite_psnr(pictures_dir, tmp_path, decode_he
 # ---- something is wrong
 
 
+def test_pictures_too_small_to_be_scored_are_refused_before_they_are_encoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(stages, "encode_all", None)
+    tiny = [*OVERRIDES, "+generator.size=8", "data=seen", f"out={tmp_path}"]
+    with pytest.raises(ValueError, match="pictures of 8 x 8 pixels cannot be scored"):
+        run(compose_config(*tiny))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_measure_that_takes_no_such_small_pictures_is_left_out_and_said_so(
+    tmp_path, decode_here, monkeypatch, caplog
+):
+    monkeypatch.setattr(perceptual, "is_available", lambda: True)
+    tiny = [*OVERRIDES, "+generator.size=16", "data=seen", "data.limit=1", f"out={tmp_path}"]
+    folder = RunFolder(run(compose_config(*tiny)))
+    assert "ST-LPIPS is left out: it takes no pictures as small as 16 x 16" in caplog.text
+    assert "stlpips" not in folder.summary["mean"]
+    assert "ST-LPIPS" not in describe(folder)
+
+
+def test_a_run_that_was_finished_before_the_extra_came_says_so(pictures_dir, tmp_path, decode_here, monkeypatch):
+    config = compose_run(pictures_dir, tmp_path, "codec=jpeg", "codec.quality=10")
+    assert "ST-LPIPS" not in describe(RunFolder(run(config)))
+    monkeypatch.setattr(perceptual, "is_available", lambda: True)  # installed since
+    (line,) = [line for line in describe(RunFolder(run(config))).splitlines() if "ST-LPIPS" in line]
+    assert line == (
+        "  no ST-LPIPS: the run was finished without the extra `perceptual`, installed now; force=true repeats it"
+    )
+
+
 def test_a_picture_that_the_codec_refuses_is_reported(tmp_path, decode_here, caplog):
     save_pictures(tmp_path / "pictures", 4, red=[1])
     folder = run(compose_run(tmp_path / "pictures", tmp_path / "runs", *RAW))
@@ -196,11 +225,27 @@ def test_a_run_of_refused_pictures_is_an_error_and_leaves_no_run(tmp_path):
 
 
 def test_diverged_lanes_are_counted(pictures_dir, tmp_path, decode_here):
-    settings = ["reversal=paper", "reversal.lr=1e30", "reversal.steps=3"]
+    settings = ["generator._target_=tests.tiny.FragileGenerator", "reversal.restarts=6", "reversal.lr=0.01"]
     folder = run(compose_run(pictures_dir, tmp_path, *settings))
     summary = RunFolder(folder).summary
-    assert 0 < summary["lanes_diverged"] <= summary["lanes"] == 3
-    assert f"{summary['lanes_diverged']} of 3 lanes diverged" in describe(RunFolder(folder))
+    assert summary["num_images"] == 3
+    assert 0 < summary["lanes_diverged"] < summary["lanes"] == 18
+    assert f"{summary['lanes_diverged']} of 18 lanes diverged" in describe(RunFolder(folder))
+
+
+def test_where_all_lanes_diverge_the_error_names_the_learning_rate(pictures_dir, tmp_path, caplog):
+    settings = ["reversal=paper", "reversal.lr=1e30", "reversal.steps=3"]
+    with pytest.raises(ValueError, match=r"not one of 3 pictures could be encoded.* diverged at reversal\.lr=1e\+30"):
+        run(compose_run(pictures_dir, tmp_path, *settings))
+
+
+def test_a_picture_whose_lanes_all_diverge_fails_alone(pictures_dir, tmp_path, decode_here):
+    settings = ["generator._target_=tests.tiny.FragileGenerator", "reversal.lr=0.01", "seed=2"]
+    folder = RunFolder(run(compose_run(pictures_dir, tmp_path, *settings)))
+    failed = folder.summary["images_failed"]
+    assert 0 < len(failed) < 3
+    assert all("the lane of the picture diverged at reversal.lr=0.01" in reason for reason in failed.values())
+    assert len(folder.rows) == 3 - len(failed)
 
 
 def test_resizing_is_said(finished, pictures_dir, caplog, monkeypatch):

@@ -8,10 +8,15 @@ The picture is moved, scaled and mirrored a little; the stored hashes are those 
 """
 
 import glob
+import io
+import math
+import struct
+import tokenize
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import cv2
 import numpy as np
@@ -26,6 +31,23 @@ NUM_BITS = 128
 # 000693, and rightly: they are the training faces 184138 and 193561 once more.
 SAME_PHOTOGRAPH = 0.9
 
+_ARRAYS = ("bits", "center", "spread")
+_HEADER = 512  # bytes of an array's header, four times what numpy writes
+# What zipfile and numpy raise on a damaged file.
+_DAMAGED = (
+    OSError,
+    EOFError,
+    KeyError,
+    ValueError,
+    BadZipFile,
+    NotImplementedError,
+    RuntimeError,  # also RecursionError, of a header that is nested too deeply
+    MemoryError,  # the parser's stack, likewise
+    OverflowError,
+    struct.error,
+    tokenize.TokenError,
+    zlib.error,
+)
 _SIDE = 128  # pictures are compared at this size,
 _SMALL = 32  # and their frequencies are those of this one
 _SHIFTS = (-2, 0, 2)  # pixels
@@ -93,11 +115,28 @@ def hash_faces(images: Tensor) -> FaceHashes:
 def load_hashes(path: Path) -> FaceHashes:
     """Read what `FaceHashes.save` wrote; ValueError where it is damaged or something else."""
     try:
-        # Opened here: of a damaged file np.load would leave it open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            return FaceHashes(*(stored[key] for key in ("bits", "center", "spread")))
-    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
+        with ZipFile(path) as archive:
+            return FaceHashes(*(_read_array(archive, key, path.stat().st_size) for key in _ARRAYS))
+    except _DAMAGED as error:
         raise ValueError(f"{path} is no file of face hashes ({error}); restore it") from error
+
+
+def _read_array(archive: ZipFile, key: str, most: int) -> np.ndarray:
+    """Return one array of an .npz file; ValueError where it asks for more than `most` bytes.
+
+    numpy would allocate whatever the array's header names, and unpack whatever the archive holds; what `save` writes
+    is not compressed, so that no array is larger than the file.
+    """
+    member = archive.getinfo(f"{key}.npy")
+    if member.file_size > most:
+        raise ValueError(f"{key} would take {member.file_size} bytes of a file of {most}")
+    data = io.BytesIO(archive.read(member))
+    np.lib.format.read_magic(data)
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(data, max_header_size=_HEADER)
+    values = data.read()
+    if dtype.hasobject or by_columns or math.prod(shape) * dtype.itemsize != len(values):
+        raise ValueError(f"{key} has {len(values)} bytes for {dtype} of shape {shape}")
+    return np.frombuffer(values, dtype).reshape(shape)
 
 
 def hashes_path(weights_or_card: Path) -> Path:

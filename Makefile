@@ -14,7 +14,7 @@ export MALLOC_TRIM_THRESHOLD_ = 100000000000
 export MALLOC_MMAP_MAX_ = 0
 export MALLOC_TOP_PAD_ = 100000000
 
-.PHONY: help install table1 table figures rd automatic sweep bench collect report test coverage lint format generator clean
+.PHONY: help install table1 table figures rd automatic sweep bench collect report test fuzz coverage lint format generator clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ report: $(INSTALLED) ## one HTML file of stored runs: make report ARGS="--at 250
 test: $(INSTALLED) ## the test-suite
 	$(RUN) -m pytest $(ARGS)
 
+fuzz: $(INSTALLED) ## decode damaged files of every format for five minutes: make fuzz ARGS="--minutes 60"
+	OMP_NUM_THREADS=1 $(RUN) -m tests.fuzz $(ARGS)
+
 coverage: $(INSTALLED) ## the test-suite, and which lines of the package it runs in its own process
 	$(RUN) -m pytest --cov=ganrev --cov=baselines --cov=experiments --cov-report=term-missing:skip-covered $(ARGS)
 
@@ -75,4 +78,4 @@ generator: $(INSTALLED) ## train the generator: make generator ARGS="train.faces
 	$(GANREV) train $(ARGS)
 
 clean: ## remove results, caches and the environment
-	rm -rf $(VENV) results/runs results/tables results/figures results/sweeps results/bench results/report.html outputs multirun .pytest_cache .ruff_cache .coverage
+	rm -rf $(VENV) results/runs results/tables results/figures results/sweeps results/bench results/fuzz results/report.html outputs multirun .pytest_cache .ruff_cache .coverage

@@ -86,7 +86,10 @@ class LatentCoder:
             raise CorruptFileError(str(error)) from error
         if (symbols.dtype == np.float32) != (content.step_size == 0):
             raise CorruptFileError("the .gr file's step and its symbols contradict each other")
-        return dequantise(torch.from_numpy(symbols), self.step_sizes(content.step_size, content.scaled))
+        z = dequantise(torch.from_numpy(symbols), self.step_sizes(content.step_size, content.scaled))
+        if not z.isfinite().all():
+            raise CorruptFileError("the .gr file holds latents that are no finite numbers")
+        return z
 
     def codes(self, symbols: Tensor, step_sizes: Tensor) -> np.ndarray:
         """Return the scale code under which each symbol of int32 [L, D] would be coded, int64 [L, D].

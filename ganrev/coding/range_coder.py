@@ -17,6 +17,7 @@ import numpy as np
 TOTAL = 1 << 22
 CODES_PER_OCTAVE = 8
 LOWEST, HIGHEST = -32, 64  # deviations of 1/16 to 256 symbols
+LARGEST_COUNTED = 32767  # symbols have 16 bits; a table of more would take seconds to count through
 _TAIL = 9  # a table ends at this many deviations; larger symbols are coded by length and bits
 
 Model: TypeAlias = constriction.stream.model.Categorical
@@ -198,11 +199,13 @@ def encode_counted(symbols: np.ndarray, adaptive: bool) -> bytes:
 
 
 def decode_counted(payload: bytes, num_symbols: int, adaptive: bool) -> np.ndarray:
-    """Undo `encode_counted`; ValueError where the payload has no head."""
+    """Undo `encode_counted`; ValueError where the payload has no head, or names symbols beyond 16 bits."""
     width = 3 if payload[:1] == b"\xff" else 1
     if len(payload) < width:
         raise ValueError("payload ends before it says how large its symbols are")
     largest = int.from_bytes(payload[1:3], "big") if width == 3 else payload[0]
+    if largest > LARGEST_COUNTED:
+        raise ValueError(f"payload says that its symbols reach {largest}, expected at most {LARGEST_COUNTED}")
     if largest == 0:
         return np.zeros(num_symbols, dtype=np.int32)
     return _decode_counted(start_decoder(payload[width:]), largest, num_symbols, adaptive)

@@ -1,0 +1,74 @@
+"""Files of strangers: whatever their bytes, they decode or raise what is documented. `make fuzz` asks longer."""
+
+import contextlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.__main__ import Tally, fuzz_one, to_text
+from tests.fuzz.targets import Target, all_targets, mutant
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory) -> list[Target]:
+    return all_targets(tmp_path_factory.mktemp("fuzz"))
+
+
+def check(target: Target, blob: bytes) -> None:
+    """Decode; any exception but the documented one is raised."""
+    with contextlib.suppress(target.documented):
+        target.decode(blob)
+
+
+def test_every_back_end_and_format_is_there(targets):
+    names = {target.name for target in targets}
+    back_ends = ("none", "bz2", "zlib", "lzma", "zstd", "flat", "adaptive", "prior", "fitted")
+    assert {f".gr v{version} {name}" for version in (1, 2) for name in back_ends} <= names
+    assert {".pca", "JPEG codec", "PNG codec", "picture files", "model card", "safetensors", "hashes .npz"} <= names
+
+
+@settings(max_examples=600, deadline=None)  # the machine may be busy
+@given(place=st.integers(0, 10**6), seed=st.integers(0, 2**32 - 1))
+def test_a_mutant_decodes_or_raises_what_is_documented(targets, place, seed):
+    target = targets[place % len(targets)]
+    blob = mutant(target, np.random.default_rng(seed))
+    check(target, blob)
+
+
+@settings(max_examples=150, deadline=None)
+@given(place=st.integers(0, 10**6), blob=st.binary(max_size=200))
+def test_any_bytes_behind_a_header_do_too(targets, place, blob):
+    target = [target for target in targets if target.header][place % 18]
+    seed = target.seeds[0]
+    check(target, target.with_checksum(seed[: target.header(seed)] + blob))
+
+
+def test_mutants_reach_beyond_the_checksum(targets):
+    """Most of them must not fall at the first hurdle, or nothing behind it is tested."""
+    rng = np.random.default_rng(0)
+    stored = next(target for target in targets if target.name == ".gr v1 none")
+    reasons = []
+    for _ in range(300):
+        try:
+            stored.decode(mutant(stored, rng))
+        except stored.documented as error:
+            reasons.append(str(error))
+    early = [reason for reason in reasons if "checksum" in reason or "not a .gr" in reason or "made with" in reason]
+    assert len(early) < 120
+
+
+def test_findings_are_counted_kept_and_told(tmp_path, capsys):
+    def decode(blob: bytes) -> None:
+        if blob != b"good file":
+            raise KeyError("no message that a user could read")
+
+    tally = Tally()
+    fuzz_one(Target("x", [b"good file"], decode), np.random.default_rng(0), tally, 20, tmp_path / "found")
+    assert tally.executions == 20
+    assert tally.undocumented["KeyError"] == tally.executions - tally.decoded > 0
+    assert not tally.is_clean
+    assert list((tmp_path / "found").iterdir())
+    assert "KeyError" in capsys.readouterr().out
+    assert "20 mutants, 1 formats at fault" in to_text({"x": tally})

@@ -10,13 +10,13 @@ from pathlib import Path
 import safetensors
 import safetensors.torch
 import torch
-from filelock import FileLock
 from torch import Tensor
 
 from ganrev.contamination.card import ModelCard, celeba_numbers, write_card
 from ganrev.contamination.hashes import write_hashes
 from ganrev.data.corpus import load_corpus
 from ganrev.files import write_whole
+from ganrev.locks import locked
 from ganrev.paths import cache_dir
 from ganrev.progress import ProgressBar
 
@@ -185,7 +185,7 @@ def load_basis(faces: Sequence[str | Path] | None, num_components: int, seed: in
     card = path.with_suffix(".json")
     if not (path.is_file() and card.is_file()):  # before the lock: a cache may be read-only
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
+        with locked(path.with_suffix(".lock"), "name a folder on a local disk in GANREV_CACHE"):
             if not (path.is_file() and card.is_file()):  # unless another process was first
                 names, images = load_corpus(sources, IMAGE_SIZE)
                 # Readable for others, unlike save_file's.

@@ -15,11 +15,13 @@ from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import run
 from ganrev.evaluation.summary_text import describe
 from ganrev.paths import config_dir
+from ganrev.terminal import print_anything
 
 
 @hydra.main(config_path=str(config_dir()), config_name="config", version_base="1.3")
 def _evaluate(cfg: DictConfig) -> str:
     """Run the composed config and print its summary; returns the run's folder, for Hydra's callbacks."""
+    print_anything()  # a launcher's process, and Hydra's log files
     hydra_config = HydraConfig.get()
     # In a sweep the error must reach Hydra and its callback, ganrev.evaluation.jobs.JobRecord; the other jobs go on.
     guard = nullcontext() if hydra_config.mode == RunMode.MULTIRUN else plain_errors()
@@ -31,6 +33,7 @@ def _evaluate(cfg: DictConfig) -> str:
 
 def main() -> None:
     """Hand the command line to Hydra, after mistakes that Hydra itself explains badly."""
+    print_anything()
     # A launcher starts processes of its own; what lies in the current folder is not for them to import.
     os.environ.setdefault("PYTHONSAFEPATH", "1")
     overrides = [word for word in sys.argv[1:] if "=" in word and not word.startswith("-")]

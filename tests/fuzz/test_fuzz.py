@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from tests.fuzz.__main__ import Tally, fuzz_one, to_text
 from tests.fuzz.targets import Target, all_targets, mutant
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's and Hypothesis's, of damaged metadata
+
 
 @pytest.fixture(scope="module")
 def targets(tmp_path_factory) -> list[Target]:

@@ -207,7 +207,7 @@ def test_bad_options_are_refused(options, match):
 
 
 def test_scaled_needs_a_step():
-    with pytest.raises(ValueError, match=r"quant\.step of quant=scaled"):
+    with pytest.raises(ValueError, match=r"quant\.step must be a positive number \(quant=none"):
         ScaledQuantiser(None)
 
 

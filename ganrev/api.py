@@ -36,6 +36,8 @@ def load_codec(name: str = "gan", *overrides: str, **options: Any) -> Codec:
         OSError: a missing file of weights.
         hydra.errors.HydraException: an option or a choice that does not exist.
     """
+    if not isinstance(name, str) or "=" in name:
+        raise ValueError(f"expected the name of a codec, such as gan, before any overrides, got {name!r}")
     cfg = compose_config([f"codec={name}", *to_overrides(options), *overrides])
     try:
         return instantiate(cfg.codec)
@@ -77,7 +79,9 @@ def decompress(blob: bytes, codec: str | Codec = "gan", **options: Any) -> np.nd
     Raises:
         ValueError: not a file of this codec's or a damaged one, another generator, or what `load_codec` raises.
     """
-    (picture,) = _codec(codec, options).decode([blob])
+    if not isinstance(blob, bytes | bytearray | memoryview):
+        raise ValueError(f"expected the bytes of a file, got {type(blob).__name__}; Path(...).read_bytes() reads them")
+    (picture,) = _codec(codec, options).decode([bytes(blob)])
     return picture.permute(1, 2, 0).cpu().numpy()
 
 

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from ganrev.configuration.overrides import check_overrides, refuse_tables
+from ganrev.configuration.overrides import check_overrides, compose_config, refuse_tables
 from ganrev.errors import plain_errors
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import run
@@ -36,8 +36,11 @@ def main() -> None:
     print_anything()
     # A launcher starts processes of its own; what lies in the current folder is not for them to import.
     os.environ.setdefault("PYTHONSAFEPATH", "1")
-    overrides = [word for word in sys.argv[1:] if "=" in word and not word.startswith("-")]
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    overrides = [word for word in words if "=" in word]
     with plain_errors():
         refuse_tables(overrides)
         check_overrides(overrides)
+        if words == sys.argv[1:]:  # no flag of Hydra's, such as -m: values of a sweep are lists that only Hydra reads
+            compose_config(words)  # Hydra explains its own mistakes in up to 17 lines
     _evaluate()

@@ -65,6 +65,12 @@ def _mistake_in_config(error: Exception) -> str | None:
 
     if isinstance(error, InstantiationException):
         cause = root_cause(error)
+        if isinstance(cause, ImportError) and str(error).startswith("Error locating target "):
+            target = str(error).split("'")[1]
+            return (
+                f"{target} cannot be imported ({' '.join(str(cause).split())}); is its name right, and does PYTHONPATH "
+                "name the folder that holds it?"
+            )
         mistake = isinstance(cause, ValueError | OSError | TypeError | HydraException)
         return str(cause) if mistake else None
     if isinstance(error, MissingMandatoryValue):
@@ -74,5 +80,6 @@ def _mistake_in_config(error: Exception) -> str | None:
         return str(error).splitlines()[0]  # the rest repeats the key and names a Python type
     if isinstance(error, ConfigCompositionException):
         text, _, advice = str(error).partition("\nTo append to your config use")  # advice that does not help
+        text = " ".join(text.partition("Config search path")[0].split())
         return f"{text} The choices made have no such key; --help lists the groups" if advice else text
     return str(error) if isinstance(error, HydraException) else None

@@ -131,3 +131,10 @@ def test_a_square_photo_is_resized():
     fitted, done = crop_and_resize(to_pillow(image), 128)
     assert torch.equal(fitted, resize(image[None], 128)[0])
     assert done == ["resized to 128 x 128"]
+
+
+def test_what_is_no_file_or_no_name_is_refused():
+    with pytest.raises(ValueError, match="expected the bytes of a file, got int"):
+        ganrev.decompress(3)
+    with pytest.raises(ValueError, match="expected the name of a codec"):
+        ganrev.load_codec("reversal.steps=5")

@@ -2,9 +2,13 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
+
+# A folder that must be there: said at once, before anything heavy is imported to read it.
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 _OVERRIDES = "[OPTION=VALUE]..."
 

@@ -104,6 +104,8 @@ def in_words(config: DictConfig) -> str:
         expected = _choices(group)[choice] | _sets_elsewhere(data_choice).get(group, {})
         if group == "codec" or choice != _default_choices()[group]:
             words.append(f"{group}={choice}")
+        if group == "codec" and content["_target_"] != _choices(group)[choice]["_target_"]:
+            words = [f"codec._target_={content['_target_']}"]  # a codec of the user's own
         words += [f"{group}.{key}={_spell(value)}" for key, value in _differences(expected, content)]
     defaults = _load(config_dir() / "config.yaml") | _sets_elsewhere(data_choice)
     # Only codecs with a generator read these.

@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from ganrev.codecs.base import DescribedCodec, described
 from ganrev.configuration.configs import to_dict
+from ganrev.configuration.options import check_option
 from ganrev.data.pictures import Pictures, parse_shard
+from ganrev.errors import root_cause
 from ganrev.evaluation import metrics, stages
 from ganrev.evaluation.overlap import Overlap, find_overlap, refuse
 from ganrev.evaluation.provenance import combine, provenance
 from ganrev.evaluation.record import SCHEMA_VERSION
 from ganrev.evaluation.run_folder import RunFolder
-from ganrev.evaluation.run_identity import ALGORITHM_VERSION, modern_config, run_id, shard_name
+from ganrev.evaluation.run_identity import ALGORITHM_VERSION, TARGETS, modern_config, run_id, shard_name
 from ganrev.pixels import resize
 from ganrev.reversal import perceptual
 
@@ -116,8 +119,11 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
         _logger.warning("%s has no effect: the codec %s does not read it", override, cfg.codec["_target_"])
     cfg = modern_config(cfg)
     stages.check_batch_size(cfg.batch_size)
+    check_option(bool, "force", cfg.force)
+    if not isinstance(cfg.out, str) or not cfg.out:
+        raise ValueError(f"out must be a folder to put runs into, such as results/runs, got {cfg.out!r}")
     shard = _shard(cfg)
-    codec = described(instantiate(cfg.codec))
+    codec = _build_codec(cfg)
     pictures = load_pictures(cfg, codec.image_size)
     _check_scores(pictures)
     overlap = check_overlap(codec, pictures, cfg.data.get("allow_seen_in_training", False))
@@ -130,6 +136,20 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
             return target.path
         _finish(target, codec, pictures, overlap, cfg)
     return target.path
+
+
+def _build_codec(cfg: DictConfig) -> DescribedCodec:
+    """Build the codec; ValueError where a class that is not in our configs does not take the options given to it."""
+    try:
+        return described(instantiate(cfg.codec))
+    except InstantiationException as error:
+        target, cause = cfg.codec["_target_"], root_cause(error)
+        if target in TARGETS.values() or not isinstance(cause, TypeError):
+            raise
+        raise ValueError(
+            f"{target} does not take the options of this config: {cause}. Begin with a codec that has none, and add "
+            f"its own: codec=png codec._target_={target} +codec.OPTION=VALUE"
+        ) from error
 
 
 def _check_scores(pictures: Pictures) -> None:

@@ -93,6 +93,27 @@ def test_run_py_says_it_in_one_line(override, run_py, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["reversal.nope=1"], "'reversal.nope'"),
+        (["quant=nope"], "'quant/nope'"),
+        (["reversal.steps"], "reversal.steps is no override"),
+        (["codec=png", "codec._target_=nowhere.Codec"], "nowhere.Codec cannot be imported"),
+        (["codec._target_=fractions.Fraction"], "codec=png codec._target_=fractions.Fraction"),
+        (["codec=png", "out=null"], "out must be a folder"),
+        (["codec=png", "force=maybe"], "force must be true or false, got 'maybe'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_hydra_says_in_many_lines_is_said_in_one(overrides, said, run_py):
+    status, complaint = run_py(*overrides)
+    assert status == 2
+    assert len(complaint.splitlines()) == 1
+    assert complaint.startswith("error: ")
+    assert said in complaint
+
+
+@pytest.mark.parametrize(
     ("override", "own"),
     [
         ("experiment=table1", "its own is make table1, or ganrev table table1"),

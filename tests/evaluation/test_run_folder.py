@@ -10,6 +10,7 @@ from torch import Tensor
 from ganrev.cli import main
 from ganrev.evaluation.recode import recode
 from ganrev.evaluation.run_folder import RunFolder, join_traces
+from ganrev.evaluation.run_list import read_runs
 from ganrev.evaluation.runner import run
 from ganrev.evaluation.verify import verify
 from ganrev.pixels import to_pillow
@@ -169,6 +170,7 @@ def test_a_strangers_codec_needs_four_things(tmp_path, monkeypatch):
     assert RunFolder(done.path).blob("a") == RunFolder(done.path, ".raw.bin").blob("a")
     assert done.summary["mean"]["psnr"] == "inf"
     assert status_of("verify", done, "--alone", "1") == 0
+    assert read_runs(done.path.parent)[0].what.startswith(f"codec._target_={__name__}.Theirs ")
 
 
 def test_joining_no_traces_gives_none():

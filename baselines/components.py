@@ -200,6 +200,13 @@ def load_basis(faces: Sequence[str | Path] | None, num_components: int, seed: in
 
 def _check_sources(faces: object) -> list[Path]:
     """Return the places of the faces; ValueError unless there are some and all of them are there."""
+    if faces is None:
+        raise ValueError(
+            "codec=pca fits its components to training faces, which do not ship with it: name some by "
+            f"codec.faces=[train-0.tar,more/], tar shards or folders of at least codec.components= faces of "
+            f"{IMAGE_SIZE} x {IMAGE_SIZE} pixels, none of which is a test picture. The first run fits them and "
+            "keeps the result"
+        )
     if not isinstance(faces, Sequence) or isinstance(faces, str) or not faces:
         raise ValueError(
             f"codec.faces must be a list of tar shards or folders of training faces, {IMAGE_SIZE} x {IMAGE_SIZE} "

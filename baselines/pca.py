@@ -25,6 +25,7 @@ from pydantic import Field
 from torch import Tensor
 
 from baselines.components import IMAGE_SIZE, Basis, load_basis
+from baselines.search import Knobs, best_file
 from ganrev.codecs.base import CodecIdentity, DescribedCodec, EncodeReport, check_blobs, check_images
 from ganrev.coding.frame import CorruptFileError, Frame, NotAContainerError, WrongGeneratorError, fingerprint
 from ganrev.coding.quantiser import SYMBOL_LIMIT
@@ -47,33 +48,41 @@ class PCA(DescribedCodec):
             sets the rate.
         rounding: what is added to a magnitude, in steps, before its fraction is dropped: 0.5 is plain rounding, less
             leaves a dead zone around zero. Only the encoder needs it; files do not store it.
+        target_bytes: where it is given, `step` is not used: each picture gets the step whose file is not above this
+            size and whose picture has the smallest mean squared error.
 
     Raises:
-        ValueError: a step that a file or a symbol of 16 bits cannot hold, or a rounding outside [0, 0.5].
+        ValueError: a step that a file or a symbol of 16 bits cannot hold, a rounding outside [0, 0.5], or no size.
     """
 
     suffix = ".pca"
     has_learned = True
 
     @checked_options("codec.")
-    def __init__(self, basis: Basis, step: float, rounding: Rounding = ROUNDING) -> None:
+    def __init__(
+        self, basis: Basis, step: float, rounding: Rounding = ROUNDING, target_bytes: Count | None = None
+    ) -> None:
         self.step, self.rounding = check_step(step, basis.image_size), rounding
+        self.target_bytes = target_bytes
         self.basis, self.image_size, self.digest, self.card = basis, basis.image_size, basis.digest, basis.card
         self._mark = fingerprint(self.digest, FINGERPRINT_BYTES)
 
     def identity(self) -> CodecIdentity:
-        """Return the step size as files store it, and the digest of the basis."""
-        return CodecIdentity(type(self).__name__.lower(), step_size=self.step, weights=self.digest)
+        """Return the step size as files store it, where all have the same, and the digest of the basis."""
+        step_size = self.step if self.target_bytes is None else None
+        return CodecIdentity(type(self).__name__.lower(), step_size=step_size, weights=self.digest)
 
     def encode_with_report(self, images: Tensor) -> EncodeReport:
-        """Compress uint8 [N, 3, H, H] RGB, H the basis's size, to N `.pca` files."""
+        """Compress uint8 [N, 3, H, H] RGB, H the basis's size, to N `.pca` files.
+
+        Raises:
+            ganrev.codecs.BelowFloorError: no file of a picture is as small as `target_bytes`.
+        """
         check_images(images, self.image_size)
         if not len(images):
             return EncodeReport([])
-        coefficients = self.basis.coefficients(images) / self.step
-        symbols = (coefficients.sign() * (coefficients.abs() + self.rounding).floor()).to(torch.int32)
-        scales = self._scales(self.step)
-        return EncodeReport([self._write(encode_with_scales(row, scales)) for row in symbols.numpy()])
+        pairs = zip(images, self.basis.coefficients(images), strict=True)
+        return EncodeReport([self._encode_one(image, coefficients) for image, coefficients in pairs])
 
     def decode(self, blobs: list[bytes]) -> Tensor:
         """Draw uint8 [N, 3, H, H] RGB from `.pca` files.
@@ -90,8 +99,23 @@ class PCA(DescribedCodec):
         deviations = self.basis.deviations.numpy()
         return scale_codes(deviations, np.full_like(deviations, step))
 
-    def _write(self, payload: bytes) -> bytes:
-        return FRAME.write((VERSION, self.step, self._mark), payload)
+    def _encode_one(self, image: Tensor, coefficients: Tensor) -> bytes:
+        if self.target_bytes is None:
+            return self._write(coefficients, self.step)
+        return best_file(
+            image,
+            self.target_bytes,
+            Knobs(ladder(self.image_size)),
+            lambda step, _: self._write(coefficients, step),
+            lambda blob: self._draw(*self._read(blob)),
+        )
+
+    def _write(self, coefficients: Tensor, step: float) -> bytes:
+        """Return the file of one picture's coefficients, float32 [K] in grey levels, at a step as files store it."""
+        scaled = coefficients / step
+        symbols = (scaled.sign() * (scaled.abs() + self.rounding).floor()).to(torch.int32)
+        payload = encode_with_scales(symbols.numpy(), self._scales(step))
+        return FRAME.write((VERSION, step, self._mark), payload)
 
     def _read(self, blob: bytes) -> tuple[float, bytes]:
         """Return step and payload of a file that this basis can draw."""
@@ -116,15 +140,26 @@ class PCA(DescribedCodec):
         return self.basis.draw(torch.from_numpy(symbols).float() * step)
 
 
-def check_step(step: object, image_size: int) -> float:
-    """Return a step as the file stores it (float16).
+def _bounds(image_size: int) -> tuple[float, float]:
+    """Return the smallest and the largest step.
 
-    Raises:
-        ValueError: no number, or beyond the bounds: symbols of 16 bits must reach the largest coefficient that a
-            picture can have, and a larger step than that coefficient leaves nothing to code.
+    Symbols of 16 bits must reach the largest coefficient that a picture can have, and a larger step than that
+    coefficient leaves nothing to code.
     """
     largest = min(255 * math.sqrt(3) * image_size, float(np.finfo(np.float16).max))
-    smallest = largest / SYMBOL_LIMIT
+    return largest / SYMBOL_LIMIT, largest
+
+
+def ladder(image_size: int) -> list[float]:
+    """Return the steps that a search for a size may take, as files store them, from the coarsest to the finest."""
+    smallest, largest = _bounds(image_size)
+    steps = np.geomspace(largest, smallest, 800)[1:-1]  # neighbours differ by 1.3 %, float16's precision is 0.1 %
+    return [float(step) for step in steps.astype(np.float16)]
+
+
+def check_step(step: object, image_size: int) -> float:
+    """Return a step as the file stores it (float16); ValueError for no number, or one beyond the bounds."""
+    smallest, largest = _bounds(image_size)
     expected = f"a number from {smallest:.3g} to {largest:.3g} grey levels"
     kind = Annotated[Number, Field(ge=smallest, le=largest, description=expected)]
     return float(np.float16(check_option(kind, "codec.step", step)))
@@ -137,6 +172,7 @@ def load_pca(
     components: Count = 2048,
     rounding: Rounding = ROUNDING,
     seed: Whole = 0,
+    target_bytes: Count | None = None,
 ) -> PCA:
     """Return the codec over a basis that is fitted once and kept in the cache.
 
@@ -146,10 +182,11 @@ def load_pca(
         components: how many to keep, at most one per face.
         rounding: towards zero, by how much: see `PCA`.
         seed: of the fit's random start.
+        target_bytes: of each file, at most; its step is searched for, and `step` is not used.
 
     Raises:
         ValueError: an option that cannot be used, faces that are missing, of another size or too few, or a damaged
             cache.
     """
     check_step(step, IMAGE_SIZE)  # now, not after the fit
-    return PCA(load_basis(faces, components, seed), step, rounding)
+    return PCA(load_basis(faces, components, seed), step, rounding, target_bytes)

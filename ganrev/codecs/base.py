@@ -1,6 +1,7 @@
 """The one idea: everything that compresses is a Codec."""
 
 import bz2
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -133,6 +134,27 @@ class _Undescribed(DescribedCodec):
 def described(codec: Codec) -> DescribedCodec:
     """Return a codec with all that the harness may ask for; where it says nothing, the defaults of `DescribedCodec`."""
     return codec if isinstance(codec, DescribedCodec) else _Undescribed(codec)
+
+
+class BelowFloorError(ValueError):
+    """No file of a picture is as small as asked for; the message names the smallest.
+
+    Args:
+        target_bytes: what was asked for.
+        floor_bytes: of the smallest file that the codec can make of the picture.
+    """
+
+    def __init__(self, target_bytes: int, floor_bytes: int) -> None:
+        super().__init__(
+            f"no file of this picture has {target_bytes} bytes or less: this codec's floor for it is {floor_bytes} "
+            f"bytes; ask for codec.target_bytes={floor_bytes} or more"
+        )
+
+    @staticmethod
+    def floor_in(reason: str) -> int | None:
+        """Return the floor that a stored message of this error names, in bytes; None for another message."""
+        match = re.search(r"this codec's floor for it is ([0-9]+) bytes", reason)
+        return int(match[1]) if match else None
 
 
 def check_images(images: Tensor, image_size: int | None = None) -> None:

@@ -19,7 +19,10 @@ _PLACES = ("path", "url", "device", "faces")
 
 # Keys that were added to a codec's config after runs had been stored: the default of each, by the former `_target_`
 # beside it (left below) and its name. A key at its default is not hashed, so that old runs keep their ids.
-LATER_KEYS: dict[tuple[str, str], object] = {}
+LATER_KEYS: dict[tuple[str, str], object] = {
+    ("baselines.pca.load", "target_bytes"): None,
+    ("baselines.pillow.JPEG", "target_bytes"): None,
+}
 
 # The present name of each `_target_` by its former one, which runs were hashed and stored with. If one is moved or
 # renamed, change the right-hand side here and the YAML in configs/; the left-hand side must never change.
@@ -28,6 +31,11 @@ TARGETS = {
     "baselines.pca.load": "baselines.load_pca",
     "baselines.pillow.JPEG": "baselines.JPEG",
     "baselines.pillow.PNG": "baselines.PNG",
+    "baselines.AVIF": "baselines.AVIF",
+    "baselines.HEIF": "baselines.HEIF",
+    "baselines.JPEG2000": "baselines.JPEG2000",
+    "baselines.JXL": "baselines.JXL",
+    "baselines.WebP": "baselines.WebP",
     "ganrev.auto.AutoCodec": "ganrev.codecs.AutoCodec",
     "ganrev.gan.GanCodec": "ganrev.codecs.GanCodec",
     "ganrev.data.celeba.Celeba": "ganrev.data.Celeba",

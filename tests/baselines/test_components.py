@@ -201,7 +201,7 @@ def test_faces_of_another_size_are_refused(load_small, face_folder):
     assert not list((components.cache_dir() / "pca").glob("*.safetensors"))
 
 
-@pytest.mark.parametrize("faces", [None, [], "train-0.tar", 3])
+@pytest.mark.parametrize("faces", [[], "train-0.tar", 3])
 def test_faces_must_be_a_list(faces):
     with pytest.raises(ValueError, match=r"codec\.faces must be a list of tar shards or folders .*got .*: for example"):
         load_basis(faces, 8)
@@ -215,3 +215,10 @@ def test_missing_faces_are_named(face_folder):
 def test_as_many_components_as_faces_at_most(load_small):
     with pytest.raises(ValueError, match="12 faces of 128 pixels cannot give 13 components"):
         load_small(num_components=13)
+
+
+def test_without_faces_the_error_says_what_to_give():
+    with pytest.raises(
+        ValueError, match=r"name some by codec\.faces=\[train-0\.tar,more/\], .*none of which is a test"
+    ):
+        load_basis(None, 8)

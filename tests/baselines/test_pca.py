@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from baselines.components import Basis, fit
-from baselines.pca import PCA
+from baselines.pca import PCA, ladder
+from ganrev.codecs import BelowFloorError
 from ganrev.coding import range_coder
 from ganrev.coding.frame import CorruptFileError, NotAContainerError, WrongGeneratorError
 from tests.tiny import smooth_images
@@ -257,3 +258,35 @@ def test_the_smallest_step_reaches_the_largest_coefficient(basis):
     assert symbols.abs().max() > 8_000
     expected = basis.draw(symbols[1] * codec.step)
     assert torch.equal(codec.decode(codec.encode(images))[1], expected)
+
+
+# ---- a size asked for
+
+
+def test_a_size_is_kept_and_more_bytes_make_a_better_picture(basis):
+    images = smooth_images(3, SIDE, seed=5)
+    errors = []
+    for target in (20, 30, 60):
+        codec = PCA(basis, STEP, target_bytes=target)
+        blobs = codec.encode(images)
+        assert max(map(len, blobs)) <= target
+        errors.append((codec.decode(blobs).float() - images.float()).square().mean((1, 2, 3)).tolist())
+    assert (np.diff(errors, axis=0) <= 0).all()
+
+
+def test_a_file_of_a_size_is_one_of_some_step(basis):
+    images = smooth_images(1, SIDE, seed=5)
+    (blob,) = PCA(basis, STEP, target_bytes=40).encode(images)
+    step = float(np.frombuffer(blob[3:5], "<f2")[0])
+    assert PCA(basis, step).encode(images) == [blob]
+    assert step in ladder(SIDE)
+
+
+def test_a_size_below_the_floor_names_it(basis):
+    with pytest.raises(BelowFloorError, match=r"floor for it is 1[0-9] bytes"):
+        PCA(basis, STEP, target_bytes=5).encode(smooth_images(1, SIDE))
+
+
+def test_the_step_names_a_run_only_where_all_files_have_it(basis):
+    assert PCA(basis, STEP).identity().step == STEP
+    assert PCA(basis, STEP, target_bytes=40).identity().step is None

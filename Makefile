@@ -14,7 +14,7 @@ export MALLOC_TRIM_THRESHOLD_ = 100000000000
 export MALLOC_MMAP_MAX_ = 0
 export MALLOC_TOP_PAD_ = 100000000
 
-.PHONY: help install table1 table figures rd automatic sweep bench collect report test fuzz coverage lint format generator clean
+.PHONY: help install table1 table2 table figures rd automatic sweep bench collect report test fuzz coverage lint format generator clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 table1: $(INSTALLED) ## the paper's Table 1, measured (fetches 25 MB of sample pictures once)
 	$(GANREV) table table1 $(ARGS)
+
+table2: $(INSTALLED) ## all codecs at 120, 250, 445 and 700 bytes: make table2 ARGS="codec.faces=[shard.tar]"
+	$(GANREV) table table2 $(ARGS)
 
 table: $(INSTALLED) ## another table: make table ARGS="baselines data.limit=60"
 	$(GANREV) table $(ARGS)

@@ -105,7 +105,7 @@ class PCA(DescribedCodec):
         return best_file(
             image,
             self.target_bytes,
-            Knobs(ladder(self.image_size)),
+            Knobs(ladder(self.basis.image_size)),
             lambda step, _: self._write(coefficients, step),
             lambda blob: self._draw(*self._read(blob)),
         )

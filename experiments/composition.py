@@ -1,15 +1,16 @@
 """What tables, figures, curves and sweeps share: a YAML file, overrides, and the configs composed of them."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from ganrev.codecs import BelowFloorError
 from ganrev.configuration.configs import load_config, to_dict
 from ganrev.configuration.overrides import compose_config, known_tables, table_path
 from ganrev.evaluation.run_folder import RunFolder
-from ganrev.evaluation.runner import run, unused_overrides
+from ganrev.evaluation.runner import NothingEncodedError, run, unused_overrides
 
 _log = logging.getLogger(__name__)
 
@@ -112,6 +113,27 @@ def compose_all(rows: Sequence[Sequence[str]], user: Sequence[str]) -> list[tupl
     return [(compose_config([*own, *some]), some) for own, some in zip(rows, added, strict=True)]
 
 
+NO_FACES = (
+    "left out: principal components are fitted to training faces, and none were given; name tar shards or folders of "
+    "some by codec.faces=[train-0.tar,more/]"
+)
+
+
+def lacks_faces(cfg: DictConfig) -> bool:
+    """Whether a config's codec must be fitted to faces and names none."""
+    return "faces" in cfg.codec and cfg.codec.faces is None
+
+
+def floors(failed: Mapping[str, str]) -> list[int]:
+    """Return the floors in bytes that a run's failures name, smallest first; failures of another kind name none."""
+    return sorted(floor for reason in failed.values() if (floor := BelowFloorError.floor_in(reason)) is not None)
+
+
+def describe_floors(found: Sequence[int]) -> str:
+    """Return floors, smallest first, as `380 bytes` or `380 to 420 bytes`."""
+    return f"{found[0]} bytes" if found[0] == found[-1] else f"{found[0]} to {found[-1]} bytes"
+
+
 def compose_row(own: Sequence[str], user: Sequence[str]) -> DictConfig:
     """Compose one row with the user's overrides that apply to it."""
     return compose_config([*own, *applicable(own, user)])
@@ -122,12 +144,16 @@ def run_one(own: Sequence[str], user: Sequence[str]) -> RunFolder:
     return RunFolder(run(compose_row(own, user)))
 
 
-def run_all(rows: Sequence[tuple[str, list[str]]], user: Sequence[str]) -> list[RunFolder]:
+def run_all(
+    rows: Sequence[tuple[str, list[str]]], user: Sequence[str], left_out: dict[str, str] | None = None
+) -> list[RunFolder]:
     """Run each row, unless it has been run before; returns the runs.
 
     Args:
         rows: label and overrides of each; the label is printed as progress.
         user: overrides of the command line, added to each row where they apply.
+        left_out: where it is given, a row without faces to fit to, or whose codec has a file of the size asked for of
+            no picture, is no error: it has no run, and the reason is written here by its label.
 
     Raises:
         ValueError: a bad option, or not one picture of a row could be encoded.
@@ -142,6 +168,15 @@ def run_all(rows: Sequence[tuple[str, list[str]]], user: Sequence[str]) -> list[
     runs = []
     for number, ((label, own), (cfg, _)) in enumerate(zip(rows, configs, strict=True), start=1):
         print(f"[{number}/{len(rows)}] {label} ...", flush=True)
-        # The runner warns about what a row's YAML sets in vain; an override that only other rows read is no mistake.
-        runs.append(RunFolder(run(cfg, own)))
+        if left_out is not None and lacks_faces(cfg):
+            left_out[label] = NO_FACES
+            continue
+        try:
+            # The runner warns about what a row's YAML sets in vain; what only other rows read is no mistake.
+            runs.append(RunFolder(run(cfg, own)))
+        except NothingEncodedError as error:
+            found = floors(error.failed)
+            if left_out is None or len(found) < len(error.failed):
+                raise
+            left_out[label] = f"left out: of no picture has it a file so small; its floor is {describe_floors(found)}"
     return runs

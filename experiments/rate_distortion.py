@@ -97,16 +97,37 @@ def _rounded(row: pd.Series, key: str) -> str:
     return f"{row[key]:.{2 if key == 'psnr' else 3}f}"
 
 
+def without_faces(curves: Sequence[Curve], user: Sequence[str]) -> tuple[list[Curve], list[str]]:
+    """Return the curves that can be measured, and a note on each whose basis must be fitted to faces that nobody gave.
+
+    Raises:
+        ValueError: no curve is left.
+    """
+    kept, notes = [], []
+    for curve in curves:
+        own = curve.reversal or curve.points[0]
+        if composition.lacks_faces(composition.compose_row(own, user)):
+            notes.append(f"{curve.label}: {composition.NO_FACES}.")
+        else:
+            kept.append(curve)
+    if not kept:
+        raise ValueError("no curve is left: " + " ".join(notes))
+    return kept, notes
+
+
 def make_curves(name: str, overrides: Sequence[str], results: Path) -> None:
     """Measure the curves of a YAML file, print them, and write CSV, Markdown and a figure to the folder `results`."""
     experiment = composition.load_experiment(name, "curves")
     curves = read_curves(experiment)
     runs = [own for curve in curves for own in ([curve.reversal] if curve.reversal else curve.points)]
     composition.compose_all(runs, overrides)
+    curves, notes = without_faces(curves, overrides)
+    print("\n".join(notes), end="\n" * bool(notes), flush=True)
     frame = pd.concat([measure(curve, overrides) for curve in curves], ignore_index=True)
     text = to_markdown(frame, experiment.get("title", name))
     if sizes := experiment.get("sizes"):
         text += "\n" + sizes_to_markdown(at_sizes(frame, sizes))
+    text += "".join(f"\n{note}\n" for note in notes)
     paths = rendering.write_results(frame, results, experiment["name"], {".md": text})
     figure = results / f"{experiment['name']}.png"
     drawing.draw_curves(frame, [key for key in MEASURES if key in frame], figure)

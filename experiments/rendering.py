@@ -33,7 +33,13 @@ _COLUMNS = (
     _Column("PSNR, dB", "psnr", 2, "psnr_in_paper", interval=True),
     _Column("MSE", "mse", 1, "mse_in_paper"),
     _Column("SSIM", "ssim", 3, "ssim_in_paper", interval=True),
+    _Column("ΔE", "delta_e", 2),
+    _Column("MS-SSIM", "ms_ssim", 3),
     _Column("ST-LPIPS", "stlpips", 3),
+    _Column("SSIMULACRA2", "ssimulacra2", 1),
+    _Column("identity", "identity", 3),
+    _Column("same person, %", "identity_share", 0, factor=100),
+    _Column("rank 1, %", "identity_rank1", 0, factor=100),
     _Column("encode, s", "encode_seconds", 4),
     _Column("decode, ms", "decode_seconds", 1, factor=1000),
 )
@@ -57,7 +63,7 @@ def _measured(line: pd.Series, column: _Column) -> str:
 def cells(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the table as strings: a line for each scheme, and the paper's figures for it, if any, right below.
 
-    The pictures' size is left out where all have 128 pixels, and so is ST-LPIPS where it was not measured.
+    The pictures' size is left out where all have 128 pixels, and so are measures that no row has.
     """
     shown = [c for c in _COLUMNS if c.key in frame]
     if (frame["image_size"] == 128).all():
@@ -115,6 +121,7 @@ _SPECIAL = {
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
     "∞": r"$\infty$",
+    "Δ": r"$\Delta$",
 } | {character: f"\\{character}" for character in "&%$#_{}"}
 
 

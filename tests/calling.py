@@ -6,16 +6,18 @@ import io
 import pytest
 
 from ganrev.cli import main
-from ganrev.evaluation import metrics, stages
+from ganrev.evaluation import identity, metrics, stages
 from ganrev.evaluation.decoding import decode_folder
 
 
 @contextlib.contextmanager
 def running_quickly():
-    """Decode in this process and leave ST-LPIPS out: both are tested elsewhere, and take seconds a run."""
+    """Decode in this process and leave slow measures out: all are tested elsewhere, and take seconds per run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stages, "decode_all", decode_folder)
         patch.setattr(metrics, "takes_stlpips", lambda height, width: False)
+        patch.setattr(metrics, "ssimulacra2", lambda images, decoded: None)
+        patch.setattr(identity, "is_available", lambda: False)
         yield
 
 

@@ -31,7 +31,7 @@ def sample() -> Pictures:
 
 @pytest.fixture(scope="module")
 def quick_runs():
-    """Decode in this process and leave ST-LPIPS out."""
+    """Decode in this process and leave slow measures out."""
     with running_quickly():
         yield
 

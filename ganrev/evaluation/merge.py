@@ -83,7 +83,10 @@ def _check_alike(runs: Sequence[RunFolder]) -> None:
     if len(sizes) > 1:
         raise ValueError(f"its shards were made with batch_size {' and '.join(map(str, sorted(sizes)))}; repeat some")
     if len({tuple(run.rows.columns) for run in runs}) > 1:
-        raise ValueError("its shards have different columns: some lack the extra `perceptual`; install it and repeat")
+        raise ValueError(
+            "its shards have different columns: some were made without an extra (perceptual, opponents, identity) or "
+            "by an older version; make those again where all are installed"
+        )
 
 
 def merge(runs: Sequence[RunFolder], target: RunFolder) -> None:
@@ -95,6 +98,8 @@ def merge(runs: Sequence[RunFolder], target: RunFolder) -> None:
         run.link_pictures(target)
     target.write_provenance(combine([run.provenance for run in runs]))
     rows = pd.concat([run.rows for run in runs], ignore_index=True)
+    # A shard ranks among its own pictures only, which is easier than among all.
+    rows = rows.drop(columns="identity_rank", errors="ignore")
     target.write_rows(rows)
     target.write_traces(join_traces([traces for run in runs if (traces := run.traces)]))
     target.write_summary(_summarise(rows, [run.summary for run in runs], runs[0].suffix))

@@ -1,15 +1,22 @@
-"""Distortion and rate of decoded pictures, computed by scikit-image."""
+"""Distortion and rate of decoded pictures, computed by scikit-image where it has the measure."""
 
 import bz2
+import io
 import math
+from importlib.util import find_spec
 
 import numpy as np
+import torch
 from scipy import stats
+from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
 from ganrev.pixels import to_png, to_x
 from ganrev.reversal import perceptual
+from ganrev.reversal.losses import MSSSIM
+
+_SMALLEST_MS_SSIM = 88  # pixels: the window must fit into the fourth scale
 
 SMALLEST = 11  # side in pixels: the window of SSIM
 
@@ -80,3 +87,47 @@ def stlpips(images: Tensor, decoded: Tensor) -> list[float] | None:
     if not takes_stlpips(*images.shape[-2:]):
         return None
     return [float(d) for d in perceptual.perceptual_distances(to_x(images), to_x(decoded))]
+
+
+def colour_errors(images: Tensor, decoded: Tensor) -> list[float]:
+    """Return the mean CIEDE2000 colour difference of each pair of uint8 [N, 3, H, W] in sRGB; 1 is just visible."""
+    pairs = zip(images, decoded, strict=True)
+    return [float(deltaE_ciede2000(_to_lab(image), _to_lab(drawn)).mean()) for image, drawn in pairs]
+
+
+def _to_lab(image: Tensor) -> np.ndarray:
+    return rgb2lab(image.permute(1, 2, 0).cpu().numpy())
+
+
+@torch.no_grad()
+def ms_ssim(images: Tensor, decoded: Tensor) -> list[float] | None:
+    """Return MS-SSIM of each pair of uint8 [N, 3, H, W], or None for pictures too small for it.
+
+    It is the loss of `ganrev.reversal.MSSSIM`, four scales instead of five, since scikit-image has none.
+    """
+    if min(images.shape[-2:]) < _SMALLEST_MS_SSIM:
+        return None
+    losses = MSSSIM().eval()(to_x(images.cpu().contiguous()), to_x(decoded.cpu().contiguous()))
+    return [1 - float(loss) for loss in losses]
+
+
+def ssimulacra2(images: Tensor, decoded: Tensor) -> list[float] | None:
+    """Return SSIMULACRA2 of each pair of uint8 [N, 3, H, W], 100 at best, or None without its extra `opponents`."""
+    if find_spec("ssimulacra2") is None or min(images.shape[-2:]) < 8:
+        return None
+    from ssimulacra2 import compute_ssimulacra2
+
+    pairs = zip(images, decoded, strict=True)
+    return [float(compute_ssimulacra2(io.BytesIO(to_png(a)), io.BytesIO(to_png(b)))) for a, b in pairs]
+
+
+def other_measures(images: Tensor, decoded: Tensor) -> list[dict[str, float]]:
+    """Return what else can be measured here of each pair of uint8 [N, 3, H, W], by columns of the record."""
+    columns = {
+        "stlpips": stlpips(images, decoded),
+        "delta_e": colour_errors(images, decoded),
+        "ms_ssim": ms_ssim(images, decoded),
+        "ssimulacra2": ssimulacra2(images, decoded),
+    }
+    measured = {key: values for key, values in columns.items() if values is not None}
+    return [{key: values[i] for key, values in measured.items()} for i in range(len(images))]

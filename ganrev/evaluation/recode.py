@@ -85,11 +85,11 @@ def _measure(run: RunFolder, config: DictConfig) -> pd.DataFrame:
     blobs = codec.recode(codec.latents(found), chosen)
     seconds = (time.perf_counter() - began) / len(names)
     decoded = instantiate(config.codec).decode(blobs)
+    others = metrics.other_measures(chosen, decoded)
     rows = [
         {"name": name, "num_bytes": len(blob), "paper_bytes": codec.bytes_for_paper(blob), "recode_seconds": seconds}
         | metrics.distortion(image, drawn)
-        for name, image, blob, drawn in zip(names, chosen, blobs, decoded, strict=True)
+        | other
+        for name, image, blob, drawn, other in zip(names, chosen, blobs, decoded, others, strict=True)
     ]
-    frame = pd.DataFrame(rows)
-    distances = metrics.stlpips(chosen, decoded)
-    return frame if distances is None else frame.assign(stlpips=distances)
+    return pd.DataFrame(rows)

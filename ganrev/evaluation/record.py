@@ -32,6 +32,8 @@ class Field:
 
 
 _EXTRA = "absent without the extra `perceptual`, and for pictures of less than 18 pixels a side"
+_LATER = "absent in old runs"
+_IDENTITY = "absent without the extra `identity` and its weights, and in old runs"
 _CHOOSES = "only of codecs that choose settings for each picture"
 _UNKNOWN = "empty where it is unknown"
 
@@ -49,6 +51,11 @@ ROWS = (
     Field("decode_seconds", "float", "seconds", "to decode: the batch's time shared equally"),
     Field("png_paper_bytes", "int", "bytes", "the bzip2'd PNG of the original: the numerator of the compression ratio"),
     Field("stlpips", "float", "", "ST-LPIPS (VGG); lower is better", _EXTRA),
+    Field("delta_e", "float", "", "mean CIEDE2000 colour difference; lower is better, 1 is just visible", _LATER),
+    Field("ms_ssim", "float", "", "multi-scale SSIM over four scales", "absent below 88 pixels, and in old runs"),
+    Field("ssimulacra2", "float", "", "SSIMULACRA2; 100 at best", "absent without the extra `opponents`"),
+    Field("identity", "float", "", "distance of face descriptors; below 0.6: the same person to dlib", _IDENTITY),
+    Field("identity_rank", "int", "", "of the own original among the run's, by that distance", f"{_IDENTITY}, merged"),
     Field("chosen_loss", "str", "", "name of the loss that was descended", _CHOOSES),
     Field("chosen_lr", "float", "", "learning rate", _CHOOSES),
     Field("chosen_restart", "int", "", "number of the start, from 0", _CHOOSES),
@@ -67,6 +74,8 @@ SUMMARY = (
     Field("ci95.<column>", "float", "the column's", "half the width of the mean's 95 % interval; null if undefined"),
     Field("cr", "float", "", "compression ratio: mean png_paper_bytes over mean paper_bytes"),
     Field("file_cr", "float", "", "the same over mean num_bytes"),
+    Field("identity_share", "float", "", "share of pictures whose identity is below 0.6", _IDENTITY),
+    Field("identity_rank1", "float", "", "share of pictures whose identity_rank is 1", f"{_IDENTITY}, merged"),
     Field("image_size", "int", "pixels", "side of the pictures"),
     Field("images_failed.<name>", "str", "", "why the codec refused a picture"),
     Field("images_skipped.<file>", "str", "", "why a file of the data source was left out"),

@@ -28,6 +28,20 @@ from ganrev.reversal import perceptual
 
 _logger = logging.getLogger(__name__)
 
+
+class NothingEncodedError(ValueError):
+    """Not one picture of a run could be encoded.
+
+    Attributes:
+        failed: why, by the picture's name.
+    """
+
+    def __init__(self, failed: dict[str, str]) -> None:
+        self.failed = failed
+        reason = next(iter(failed.values()))
+        super().__init__(f"not one of {len(failed)} pictures could be encoded; the first: {reason}")
+
+
 # Keys of the config that every run reads. An override of any other key causes a warning where neither the codec nor the
 # data source refers to it.
 _ALWAYS_READ = ("codec", "data", "batch_size", "out", "force", "hydra")
@@ -184,8 +198,7 @@ def _evaluate(codec: DescribedCodec, pictures: Pictures, overlap: Overlap, run: 
     encoded = stages.encode_all(codec, pictures, run, cfg.batch_size)
     if len(encoded.failed) == len(pictures.names):
         run.remove()
-        reason = next(iter(encoded.failed.values()))
-        raise ValueError(f"not one of {len(pictures.names)} pictures could be encoded; the first: {reason}")
+        raise NothingEncodedError(encoded.failed)
     decode_seconds = stages.decode_all(run, encoded.batches)
     rows = stages.score(codec, pictures, run, encoded, decode_seconds)
     run.write_rows(rows)

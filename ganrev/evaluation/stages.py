@@ -21,6 +21,7 @@ from ganrev.configuration.options import Count, checked_options
 from ganrev.data.pictures import Pictures
 from ganrev.evaluation import metrics
 from ganrev.evaluation.child import ask_module
+from ganrev.evaluation.identity import compare_identities, summarise_identities
 from ganrev.evaluation.record import COLUMNS
 from ganrev.evaluation.run_folder import RunFolder, join_traces
 from ganrev.progress import ProgressBar
@@ -152,7 +153,7 @@ def score(
         found = journal.find(names)
         if found is None:
             images = pictures.images[[position[name] for name in names]]
-            found = ({"scores": _score_batch(codec, names, images, run)}, {})
+            found = ({"scores": _score_batch(codec, names, images, run, pictures.images)}, {})
             journal.keep(names, *found)
         for name, scores in zip(names, found[0]["scores"], strict=True):
             seconds = {"encode_seconds": encoded.seconds[name], "decode_seconds": decode[name]}
@@ -164,8 +165,18 @@ def score(
     return pd.DataFrame(rows, columns=[*COLUMNS, *others]).astype({"celeba_id": "Int64"})
 
 
-def _score_batch(codec: DescribedCodec, names: list[str], images: Tensor, run: RunFolder) -> list[dict[str, float]]:
-    """Return the scores of each picture of a batch, uint8 [N, 3, H, W], by their columns."""
+def _score_batch(
+    codec: DescribedCodec, names: list[str], images: Tensor, run: RunFolder, originals: Tensor
+) -> list[dict[str, float]]:
+    """Return the scores of each picture of a batch, uint8 [N, 3, H, W], by their columns.
+
+    Args:
+        codec: counts bytes as the paper does.
+        names: of the batch.
+        images: the batch.
+        run: whose files and decoded pictures are scored.
+        originals: all pictures of the run, uint8 [M, 3, H, W].
+    """
     decoded = torch.stack([run.decoded(name) for name in names])
     height, width = images.shape[-2:]
     scores = []
@@ -179,10 +190,9 @@ def _score_batch(codec: DescribedCodec, names: list[str], images: Tensor, run: R
             "paper_bpp": metrics.bits_per_pixel(paper, height, width),
         }
         scores.append(rate | metrics.distortion(image, drawn) | {"png_paper_bytes": metrics.png_paper_bytes(image)})
-    distances = metrics.stlpips(images, decoded)
-    if distances is None:
-        return scores
-    return [one | {"stlpips": distance} for one, distance in zip(scores, distances, strict=True)]
+    others = metrics.other_measures(images, decoded)
+    same = compare_identities(images, decoded, originals)
+    return [one | other | person for one, other, person in zip(scores, others, same, strict=True)]
 
 
 def summarise(rows: pd.DataFrame) -> dict[str, Any]:
@@ -202,4 +212,4 @@ def summarise(rows: pd.DataFrame) -> dict[str, Any]:
         "ci95": {c: pair[1] for c, pair in pairs.items()},
         "cr": means["png_paper_bytes"] / means["paper_bytes"],
         "file_cr": means["png_paper_bytes"] / means["num_bytes"],
-    }
+    } | summarise_identities(rows)

@@ -12,7 +12,11 @@ _SHOWN = (  # column, label, digits
     ("psnr", "PSNR, dB", 2),
     ("mse", "MSE", 1),
     ("ssim", "SSIM", 4),
+    ("ms_ssim", "MS-SSIM, four scales", 4),
     ("stlpips", "ST-LPIPS, VGG", 4),
+    ("ssimulacra2", "SSIMULACRA2", 1),
+    ("delta_e", "colour error, CIEDE2000", 2),
+    ("identity", "identity, distance of descriptors", 3),
     ("encode_seconds", "seconds to encode, per picture", 2),
     ("decode_seconds", "seconds to decode, per picture", 4),
 )

@@ -2,11 +2,13 @@
 
 import bz2
 import math
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from ganrev.codecs.base import described
 from ganrev.coding import container
@@ -14,7 +16,7 @@ from ganrev.evaluation import metrics
 from ganrev.evaluation.metrics import distortion, mean_and_interval
 from ganrev.pixels import to_png, to_x
 from ganrev.reversal import perceptual
-from ganrev.reversal.losses import SSIM
+from ganrev.reversal.losses import MSSSIM, SSIM
 from tests.tiny import RawCodec, smooth_images, tiny_codec
 
 
@@ -115,3 +117,47 @@ def test_stlpips_grows_with_distortion():
     distances = metrics.stlpips(images, noisy)
     assert distances[0] == pytest.approx(0, abs=1e-4)
     assert distances[0] < distances[1] < distances[2]
+
+
+# ---- measures beside PSNR and SSIM
+
+
+def test_colour_error_by_its_definition():
+    a, b = smooth_images(2, 32)
+    lab = [rgb2lab(image.permute(1, 2, 0).numpy()) for image in (a, b)]
+    assert metrics.colour_errors(a[None], b[None]) == [pytest.approx(float(deltaE_ciede2000(*lab).mean()))]
+    assert metrics.colour_errors(a[None], a[None]) == [0.0]
+
+
+def test_colour_error_sees_a_cast_that_ssim_hardly_does():
+    grey = torch.full((1, 3, 96, 96), 128, dtype=torch.uint8)
+    cast = grey.clone()
+    cast[:, 1] += 20
+    assert metrics.colour_errors(grey, cast)[0] > 8
+
+
+def test_ms_ssim_is_our_loss_and_needs_room():
+    images = smooth_images(2, 96)
+    noisy = (images.float() + 20 * torch.randn(images.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 255)
+    found = metrics.ms_ssim(images, noisy.to(torch.uint8))
+    assert found == pytest.approx((1 - MSSSIM()(to_x(images), to_x(noisy.to(torch.uint8)))).tolist())
+    assert metrics.ms_ssim(images, images) == pytest.approx([1, 1], abs=1e-5)
+    assert metrics.ms_ssim(images[..., :87, :], images[..., :87, :]) is None
+
+
+@pytest.mark.skipif(find_spec("ssimulacra2") is None, reason="the extra `opponents` is not installed")
+def test_ssimulacra2_is_100_for_equal_pictures_and_falls_with_distortion():
+    images = smooth_images(1, 64).expand(2, -1, -1, -1).contiguous()
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+    noise *= torch.tensor([0.0, 30.0])[:, None, None, None]
+    equal, noisy = metrics.ssimulacra2(images, (images + noise).clamp(0, 255).to(torch.uint8))
+    assert equal == pytest.approx(100)
+    assert noisy < 60
+    assert metrics.ssimulacra2(images[..., :7], images[..., :7]) is None
+
+
+def test_what_is_not_installed_makes_no_column(monkeypatch):
+    monkeypatch.setattr(perceptual, "is_available", lambda: False)
+    monkeypatch.setattr(metrics, "find_spec", lambda name: None)
+    images = smooth_images(2, 32)
+    assert [set(one) for one in metrics.other_measures(images, images)] == [{"delta_e"}] * 2

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("quick_runs")
 
 def test_every_experiment_is_run_here():
     kinds = {
-        "rows": {"table1", "baselines", "generators", "reach"},
+        "rows": {"table1", "table2", "baselines", "generators", "reach"},
         "comparisons": {"figures"},
         "overrides": {"sweep", "grid"},
         "curves": {"rd"},

@@ -28,6 +28,20 @@ def test_the_curves_of_rate_and_distortion(place, common):
     assert (place / "rd" / "few.md").read_text().startswith("**Rate and distortion")
 
 
+def test_pca_without_faces_is_left_out_of_the_curves(place, common):
+    experiment = load("rd")
+    path = place / "faceless.yaml"
+    curves = [curve for curve in experiment["curves"] if curve["label"] in ("PCA", "JPEG")]
+    path.write_text(yaml.safe_dump(experiment | {"curves": curves}))
+    printed, status = call("rd", f"experiment={path}", *common, "--results", place / "rd")
+    assert status == 0
+    assert pd.read_csv(place / "rd" / "faceless.csv")["curve"].unique().tolist() == ["JPEG"]
+    assert "PCA: left out: principal components are fitted" in printed
+    assert "PCA: left out" in (place / "rd" / "faceless.md").read_text()
+    path.write_text(yaml.safe_dump(experiment | {"curves": curves[:1]}))
+    assert call("rd", f"experiment={path}", *common, "--results", place / "rd")[1] == 2
+
+
 def test_curves_are_compared_at_equal_sizes_within_their_points():
     points = [("a", 100, 20.0, 0.5), ("a", 300, 30.0, 0.9), ("b", 150, 10.0, 0.1), ("b", 140, 9.0, 0.0)]
     frame = pd.DataFrame(points, columns=["curve", "num_bytes", "psnr", "ssim"])

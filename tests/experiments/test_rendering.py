@@ -71,6 +71,17 @@ def test_st_lpips_is_shown_where_it_was_measured(table1):
     assert (rendering.cells(frame.assign(stlpips=0.25)).loc[[0, 2], "ST-LPIPS"] == "0.250").all()
 
 
+def test_later_measures_are_shown_where_they_are_and_blank_for_old_runs(table1):
+    frame = pd.read_csv(table1[0] / "table1.csv")
+    assert {"delta_e", "ms_ssim"} <= set(frame)
+    assert "CIEDE2000" in table1[1]
+    assert "SSIMULACRA2" not in table1[1]
+    old = rendering.cells(frame.assign(delta_e=[math.nan, *frame["delta_e"][1:]], identity_share=0.95))
+    assert old["ΔE"].iloc[0] == ""
+    assert re.fullmatch(r"\d+\.\d\d", old["ΔE"].iloc[2])
+    assert old["same person, %"].iloc[0] == "95"
+
+
 def test_an_undefined_number_is_left_out_and_an_interval_of_one_picture_too():
     frame = pd.DataFrame([{"scheme": "a", "image_size": 64, "psnr": 20.5, "psnr_ci95": math.nan}])
     frame = frame.assign(**{f"{k}_in_paper": math.nan for k in table.PAPER_FIGURES})

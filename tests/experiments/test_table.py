@@ -3,12 +3,14 @@
 import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from PIL import Image
 
 from experiments import table
+from ganrev.codecs import BelowFloorError
 from ganrev.evaluation import metrics, runner
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.reversal.perceptual import is_available
@@ -24,6 +26,42 @@ def test_the_baselines_make_a_table(place, common):
     rows = load("baselines")["rows"]
     assert pd.read_csv(place / "baselines" / "baselines.csv")["scheme"].tolist() == [row["label"] for row in rows]
     assert all(row["label"] in printed for row in rows)
+
+
+def test_table2_leaves_out_codecs_that_have_no_file_so_small_and_pca_without_faces(place, common, tmp_path):
+    rows = load("table2")["rows"]
+    assert {row["overrides"][1] for row in rows} == {f"codec.target_bytes={size}" for size in (120, 250, 445, 700)}
+    quick = ("JPEG, 120", "WebP, 445", "JPEG 2000, 250", "PCA, 250", "JPEG, 700")
+    rows = [row for row in rows if row["label"].startswith(quick)]
+    printed, status = run_table(rows, tmp_path, *common)
+    assert status == 0
+    frame = pd.read_csv(tmp_path / "own.csv")
+    assert frame["scheme"].tolist() == ["JPEG 2000, 250 bytes", "WebP, 445 bytes", "JPEG, 700 bytes"]
+    assert (frame["num_bytes"] <= [250, 445, 700]).all()
+    assert re.search(
+        r"JPEG, 120 bytes: left out: of no picture .* so small; its floor is \d+( to \d+)? bytes\.", printed
+    )
+    assert re.search(r"PCA, 250 bytes: left out: .* training faces.*codec\.faces=\[", printed)
+
+
+def test_a_row_that_lacks_most_pictures_is_left_out_and_one_that_lacks_few_says_so():
+    few = {"a": str(BelowFloorError(100, 120)), "b": str(BelowFloorError(100, 130)), "c": "a red corner"}
+    assert table._failures(few, 9) == [
+        "c failed: a red corner",
+        "2 of 12 pictures have no file so small and are left out of its means; the floor for them is 120 to 130 bytes",
+    ]
+    rows = [table.Row(label, ["codec=webp"]) for label in "ABC"]
+    runs = [
+        SimpleNamespace(summary={"images_failed": few, "num_images": 9}),
+        SimpleNamespace(summary={"images_failed": few, "num_images": 1}),
+    ]
+    left_out = {"B": "why"}
+    assert [row.label for row, _ in table.leave_out(rows, runs, left_out)] == ["A"]
+    assert left_out["C"].startswith(
+        "left out: of 2 of 4 pictures it has no file so small; its floor for them is 120 to"
+    )
+    with pytest.raises(ValueError, match="no row is left: B: why; C: left out"):
+        table.leave_out(rows[1:], runs[1:], {"B": "why"})
 
 
 @pytest.mark.skipif(not is_available(), reason="needs the extra perceptual")

@@ -1,4 +1,4 @@
-"""Wheels and source archives are fetched through pip's own configuration, here a folder of wheels, and unpacked safely."""
+"""Packages are fetched through pip's own configuration, here a folder of them, and unpacked safely."""
 
 import hashlib
 import io

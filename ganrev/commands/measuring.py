@@ -86,6 +86,9 @@ def fetch_identity() -> None:
 
     From then on every run measures whether its pictures still show the same person, where the extra `identity` is
     installed.
+
+    \b
+    ganrev fetch-identity && ganrev run codec=webp
     """
     from ganrev.evaluation.identity import fetch_weights
 

@@ -10,7 +10,7 @@ from itertools import product
 from typing import ClassVar
 
 from baselines.pillow import LossyPicture
-from baselines.search import Knobs
+from baselines.search import Knobs, Settings
 
 INSTALL = "pip install 'ganrev[opponents]'"
 
@@ -88,9 +88,9 @@ class JPEG2000(LossyPicture):
         ],
     )
 
-    def options(self, quality: float) -> dict[str, object]:
-        """Return the quality as OpenJPEG takes it: a PSNR of the only layer."""
-        return {"quality_mode": "dB", "quality_layers": [quality]}
+    def options(self, quality: float, settings: Settings) -> dict[str, object]:
+        """Return the quality as OpenJPEG takes it, a PSNR of the only layer, beside the settings."""
+        return {**settings, "quality_mode": "dB", "quality_layers": [quality]}
 
 
 class JXL(LossyPicture):
@@ -128,17 +128,19 @@ class HEIF(LossyPicture):
 
     suffix = ".heic"
     kind = "HEIF"
-    usual: ClassVar = {"save_nclx_profile": False, "chroma": 420}
+    usual: ClassVar = {"chroma": 420, "tune": "ssim", "preset": "slow"}
     knobs = Knobs(
         range(101),
         [
-            [
-                {"chroma": chroma, "enc_params": {"tune": tune}}
-                for tune, chroma in product(("psnr", "ssim"), (420, 444))
-            ],
+            [{"chroma": chroma, "tune": tune} for tune, chroma in product(("psnr", "ssim"), (420, 444))],
             [{"preset": preset} for preset in ("veryslow", "medium")],
         ],
     )
+
+    def options(self, quality: float, settings: Settings) -> dict[str, object]:
+        """Return quality and settings, x265's own in a dict of their own, into which the plug-in writes."""
+        own = {key: settings[key] for key in ("tune", "preset")}
+        return {"save_nclx_profile": False, "chroma": settings["chroma"], "quality": quality, "enc_params": own}
 
     @staticmethod
     def register() -> None:

@@ -107,9 +107,9 @@ class LossyPicture:
     def register() -> None:
         """Tell Pillow of the format where a plug-in must; ValueError where it is not installed."""
 
-    def options(self, quality: float) -> dict[str, object]:
-        """Return what Pillow's `save` calls a quality."""
-        return {"quality": quality}
+    def options(self, quality: float, settings: Settings) -> dict[str, object]:
+        """Return a quality and all settings as Pillow's `save` takes them."""
+        return {**settings, "quality": quality}
 
     def encode(self, images: Tensor) -> list[bytes]:
         """Return N files of uint8 [N, 3, H, W].
@@ -129,7 +129,7 @@ class LossyPicture:
 
         def write(quality: float, settings: Settings) -> bytes:
             buffer = io.BytesIO()
-            picture.save(buffer, format=self.kind, **{**self.usual, **settings, **self.options(quality)})
+            picture.save(buffer, format=self.kind, **self.options(quality, {**self.usual, **settings}))
             return buffer.getvalue()
 
         if self.target_bytes is None:

@@ -178,5 +178,5 @@ def run_all(
             found = floors(error.failed)
             if left_out is None or len(found) < len(error.failed):
                 raise
-            left_out[label] = f"left out: of no picture has it a file so small; its floor is {describe_floors(found)}"
+            left_out[label] = f"left out: it has a file so small for no picture; its floor is {describe_floors(found)}"
     return runs

@@ -224,7 +224,7 @@ def leave_out(rows: Sequence[Row], runs: Sequence[RunFolder], left_out: dict[str
             continue
         total = summary["num_images"] + len(summary["images_failed"])
         left_out[row.label] = (
-            f"left out: of {len(found)} of {total} pictures it has no file so small; its floor for them is "
+            f"left out: it has no file so small for {len(found)} of {total} pictures; its floor for them is "
             f"{composition.describe_floors(found)}"
         )
     if not kept:

@@ -187,3 +187,14 @@ def test_folders_without_shards(whole, tmp_path, capsys):
     assert "error: no shards in" in capsys.readouterr().err
     assert call(tmp_path / "nowhere") == 2
     assert "there is no folder" in capsys.readouterr().err
+
+
+def test_a_merged_run_has_identities_but_no_ranks_which_were_among_a_shards_pictures(shards, whole):
+    for number in (1, 2, 3):
+        run = RunFolder(shards / f"{whole['png'].name}-{number}of3")
+        run.write_rows(run.rows.assign(identity=0.1 * 3**number, identity_rank=1))
+    assert call(shards) == 0
+    merged = RunFolder(shards / whole["png"].name)
+    assert "identity_rank" not in merged.rows
+    assert "identity_rank1" not in merged.summary
+    assert merged.summary["identity_share"] == (merged.rows["identity"] < 0.6).mean()

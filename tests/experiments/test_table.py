@@ -39,7 +39,7 @@ def test_table2_leaves_out_codecs_that_have_no_file_so_small_and_pca_without_fac
     assert frame["scheme"].tolist() == ["JPEG 2000, 250 bytes", "WebP, 445 bytes", "JPEG, 700 bytes"]
     assert (frame["num_bytes"] <= [250, 445, 700]).all()
     assert re.search(
-        r"JPEG, 120 bytes: left out: of no picture .* so small; its floor is \d+( to \d+)? bytes\.", printed
+        r"JPEG, 120 bytes: left out: it has a file so small for no picture; its floor is \d+( to \d+)? bytes\.", printed
     )
     assert re.search(r"PCA, 250 bytes: left out: .* training faces.*codec\.faces=\[", printed)
 
@@ -58,7 +58,7 @@ def test_a_row_that_lacks_most_pictures_is_left_out_and_one_that_lacks_few_says_
     left_out = {"B": "why"}
     assert [row.label for row, _ in table.leave_out(rows, runs, left_out)] == ["A"]
     assert left_out["C"].startswith(
-        "left out: of 2 of 4 pictures it has no file so small; its floor for them is 120 to"
+        "left out: it has no file so small for 2 of 4 pictures; its floor for them is 120 to"
     )
     with pytest.raises(ValueError, match="no row is left: B: why; C: left out"):
         table.leave_out(rows[1:], runs[1:], {"B": "why"})

@@ -93,7 +93,8 @@ class LossyPicture:
     def __init__(self, quality: float, target_bytes: Count | None = None) -> None:
         low, high = self.limits
         expected = f"a {'whole number' if self.whole else 'number'} between {low} and {high}"
-        kind = Annotated[Whole if self.whole else Number, Field(ge=low, le=high, description=expected)]
+        field = Field(ge=low, le=high, description=expected)
+        kind: object = Annotated[Whole, field] if self.whole else Annotated[Number, field]
         self.quality: float = check_option(kind, "codec.quality", quality)
         self.target_bytes = target_bytes
         self.register()

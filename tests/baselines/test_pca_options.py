@@ -62,6 +62,6 @@ def test_the_config_builds_it(face_folder):
 
 
 def test_the_config_alone_says_what_is_missing():
-    with pytest.raises(Exception, match=r"codec\.faces must be a list .*got None") as caught:
+    with pytest.raises(Exception, match=r"codec=pca fits its components to training faces.*codec\.faces=\[") as caught:
         instantiate(compose_config("codec=pca").codec)
     assert isinstance(caught.value.__cause__ or caught.value, ValueError)

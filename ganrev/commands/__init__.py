@@ -7,8 +7,21 @@ from typing import Any
 
 import click
 
-# A folder that must be there: said at once, before anything heavy is imported to read it.
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+class _RunFolder(click.ParamType):
+    """A run's folder, which must be there: said at once, before anything heavy is imported to read it."""
+
+    name = "run"
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if not Path(value).is_dir():
+            raise click.ClickException(
+                f"{value} is no finished run: there is no such folder; give folders like results/runs/<run_id>"
+            )
+        return Path(value)
+
+
+RUN = _RunFolder()
 
 _OVERRIDES = "[OPTION=VALUE]..."
 

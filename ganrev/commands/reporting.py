@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from ganrev.commands import FOLDER, show_warnings
+from ganrev.commands import RUN, show_warnings
 
 _PATH = click.Path(path_type=Path)
-_RUNS = click.argument("folders", nargs=-1, required=True, type=FOLDER, metavar="RUN...")
+_RUNS = click.argument("folders", nargs=-1, required=True, type=RUN, metavar="RUN...")
 _TABLE = click.option(
     "--table",
     default="table1",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ganrev.commands import FOLDER, passes_all_on, show_warnings, with_overrides
+from ganrev.commands import RUN, passes_all_on, show_warnings, with_overrides
 
 _RUNS = Path("results/runs")
 _SHOWN = ("num_bytes", "paper_bytes", "psnr", "ssim", "stlpips")  # means that `ganrev recode` prints
@@ -74,7 +74,7 @@ def collect(folders: tuple[Path, ...]) -> int:
 
 
 @click.command()
-@click.argument("folders", nargs=-1, required=True, type=FOLDER, metavar="RUN...")
+@click.argument("folders", nargs=-1, required=True, type=RUN, metavar="RUN...")
 @click.option("--alone", type=int, default=0, metavar="N", help="compress the first N pictures alone, too")
 def verify(folders: tuple[Path, ...], alone: int) -> int:
     """Check that a run's files still give its scores, and that pictures compressed alone do too.
@@ -101,7 +101,7 @@ def verify(folders: tuple[Path, ...], alone: int) -> int:
 
 
 @click.command()
-@click.argument("folder", type=FOLDER, metavar="RUN")
+@click.argument("folder", type=RUN, metavar="RUN")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="CSV", help="one row for each picture")
 @with_overrides
 def recode(folder: Path, output: Path | None, overrides: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
-"""In PYTHONPATH, leaves ST-LPIPS out of every process: its network takes seconds to load."""
+"""In PYTHONPATH, leaves ST-LPIPS and SSIMULACRA2 out of every process: they take seconds per run."""
 
 import sys
 
-sys.modules["stlpips_pytorch"] = None  # as if its extra were not installed
+for name in ("stlpips_pytorch", "ssimulacra2"):
+    sys.modules[name] = None  # as if its extra were not installed

@@ -1,11 +1,13 @@
 """Overrides: composed in one place, and what Hydra would read otherwise than it was meant."""
 
+import logging
 import runpy
 import shlex
 import sys
 from pathlib import Path
 
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from ganrev.cli import main
@@ -68,6 +70,8 @@ def test_what_is_read_as_it_was_meant_passes():
 @pytest.fixture
 def run_py(tmp_path, monkeypatch, capsys):
     """Run run.py in an empty folder, in this process; returns its exit status and what it complained of."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level  # Hydra's would go on writing to streams of this test
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
 
@@ -77,7 +81,13 @@ def run_py(tmp_path, monkeypatch, capsys):
             runpy.run_path(str(ROOT / "run.py"), run_name="__main__")
         return end.value.code, capsys.readouterr().err
 
-    return run
+    yield run
+    for handler in root.handlers[:]:
+        if handler not in handlers:
+            root.removeHandler(handler)
+            handler.close()
+    root.setLevel(level)
+    GlobalHydra.instance().clear()
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,15 @@ def call(command, *argv):
     return printed.getvalue(), status
 
 
+def status_of(*argv):
+    """Run `ganrev ...` in this process; returns its exit status."""
+    try:
+        main([str(argument) for argument in argv])
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
 def fails(capsys, *arguments):
     """Run the command, which must end with status 2 and one line; returns the line."""
     capsys.readouterr()

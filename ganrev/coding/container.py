@@ -70,11 +70,6 @@ def _float_bits(value: float) -> int:
     return int.from_bytes(struct.pack("<f", value), "little")
 
 
-def is_container(blob: bytes) -> bool:
-    """Return whether a file begins like a `.gr` file."""
-    return _FRAMES[_EQUAL].begins(blob)
-
-
 def read(blob: bytes) -> Container:
     """Return what a file says, after checking it.
 

@@ -108,7 +108,6 @@ def test_bytes_after_the_end_are_noticed():
 
 @pytest.mark.parametrize("blob", [b"", b"G", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0" * 8, b"hello, world"])
 def test_other_files_are_told_apart(blob):
-    assert not container.is_container(blob)
     with pytest.raises(NotAContainerError, match=r"not a \.gr file"):
         container.read(blob)
 

@@ -105,7 +105,7 @@ def test_pictures_of_other_modes(tmp_path):
         photo = tmp_path / f"{mode}.tif"
         to_pillow(seen_image()).convert(mode).save(photo)
         main(["compress", str(photo), "-o", str(tmp_path / f"{mode}.gr"), *TINY])
-        assert container.is_container((tmp_path / f"{mode}.gr").read_bytes())
+        assert container.read((tmp_path / f"{mode}.gr").read_bytes()).payload
 
 
 def test_png_output_has_no_side_files(compressed, tmp_path):

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganrev.cli import main
 from ganrev.evaluation.recode import recode
 from ganrev.evaluation.run_folder import RunFolder, join_traces
 from ganrev.evaluation.run_list import read_runs
 from ganrev.evaluation.runner import run
 from ganrev.evaluation.verify import verify
 from ganrev.pixels import to_pillow
+from tests.calling import status_of
 from tests.tiny import OVERRIDES, compose_config, smooth_images
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
@@ -48,15 +48,6 @@ def odd(tmp_path_factory):
 def copied(odd, tmp_path):
     """A copy of that run, to be damaged."""
     return RunFolder(shutil.copytree(odd[1].path, tmp_path / odd[1].name))
-
-
-def status_of(*argv):
-    """Run `ganrev ...` in this process; returns its exit status."""
-    try:
-        main([str(argument) for argument in argv])
-    except SystemExit as end:
-        return end.code
-    return 0
 
 
 # ---- names

@@ -16,6 +16,7 @@ from ganrev.evaluation.decoding import decode_folder
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.summary_text import describe
 from ganrev.reversal import perceptual
+from tests.calling import status_of
 from tests.tiny import compose_config
 
 STORED = Path(__file__).parents[1] / "stored_runs"
@@ -35,15 +36,6 @@ def checkout(tmp_path, monkeypatch):
 
 def place(name):
     return Path("tests/stored_runs/runs") / RUNS[name]["folder"]
-
-
-def status_of(*argv):
-    """Run `ganrev ...` in this process; returns its exit status."""
-    try:
-        main([str(argument) for argument in argv])
-    except SystemExit as end:
-        return end.code
-    return 0
 
 
 def pixels(path):

@@ -46,6 +46,15 @@ class RunFolder:
     def __init__(self, path: str | Path, suffix: str | None = None) -> None:
         self.path = Path(path)
         self._suffix = suffix
+        self._config = self.path / "config.yaml"
+        self._rows = self.path / "rows.csv"
+        self._summary = self.path / "summary.json"
+        self._provenance = self.path / "provenance.json"
+        self._traces = self.path / "traces.npz"
+        self._blobs = self.path / "blobs"
+        self._decoded = self.path / "decoded"
+        self._recoded = self.path / "recoded"
+        self._journal = self.path / "journal"
 
     def __str__(self) -> str:
         return str(self.path)
@@ -215,42 +224,6 @@ class RunFolder:
         """Keep the rows of other quantisers under an id."""
         self._recoded.mkdir(exist_ok=True)
         write_whole(self._recoded / f"{identity}.csv", rows.to_csv(index=False).encode())
-
-    @property
-    def _config(self) -> Path:
-        return self.path / "config.yaml"
-
-    @property
-    def _rows(self) -> Path:
-        return self.path / "rows.csv"
-
-    @property
-    def _summary(self) -> Path:
-        return self.path / "summary.json"
-
-    @property
-    def _provenance(self) -> Path:
-        return self.path / "provenance.json"
-
-    @property
-    def _traces(self) -> Path:
-        return self.path / "traces.npz"
-
-    @property
-    def _blobs(self) -> Path:
-        return self.path / "blobs"
-
-    @property
-    def _decoded(self) -> Path:
-        return self.path / "decoded"
-
-    @property
-    def _recoded(self) -> Path:
-        return self.path / "recoded"
-
-    @property
-    def _journal(self) -> Path:
-        return self.path / "journal"
 
 
 def _link(source: str, target: str) -> None:

@@ -114,8 +114,8 @@ def reverse(
             continue
         descent.step(settings.lr_at(step))
         if step % 10 == 0:
-            loss = f"{descent.losses[descent.lanes, step].nanmean():.4f}"
-            bar.set_postfix(loss=loss, lanes=len(descent.lanes), refresh=False)  # the count is as old as the last line
+            shown = f"{descent.losses[descent.lanes, step].nanmean():.4f}"
+            bar.set_postfix(loss=shown, lanes=len(descent.lanes), refresh=False)  # its own count is of the last line
         if _lanes_may_leave(settings, descent.num_done):
             _drop_lanes(descent, settings)
     if on_step:

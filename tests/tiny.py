@@ -14,6 +14,8 @@ from ganrev.codecs.gan import GanCodec
 from ganrev.coding.backends import Bzip2
 from ganrev.coding.quantiser import Quantiser
 from ganrev.generator.base import Generator
+from ganrev.generator.grid import Grid
+from ganrev.generator.grid_prior import GridPrior
 from ganrev.paths import config_dir
 from ganrev.reversal.device import Device
 from ganrev.reversal.losses import MSE
@@ -58,6 +60,50 @@ class TinyGenerator(Generator):
     def invert_linear_map(self, x: Tensor) -> Tensor:
         inverse = torch.linalg.pinv(self.linear.weight.float())
         return torch.stack([inverse @ picture for picture in x.flatten(1)])  # near: it knows of no tanh
+
+
+class TinyGrid(Grid):
+    """Six channels of 4 x 4 latents, each of which adds a smooth pattern at its place; proposed by projection."""
+
+    def __init__(self, size: int = 32) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            super().__init__((6, 4, 4), GridPrior(6, 4, hidden=2), unit_step=0.25)
+            for weight in self.prior.parameters():
+                nn.init.normal_(weight, std=0.2)
+        self.prior.round_weights()
+        patterns = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(4))
+        self.atoms = nn.Parameter(F.avg_pool2d(F.pad(patterns, (1, 1, 1, 1)), 3, 1))
+        self.stride = size // 4
+
+    def draw(self, latents: Tensor) -> Tensor:
+        """Return what is added to pictures [N, 3, S, S] by latents [N, 96], place by place."""
+        grid = latents.to(self.atoms.dtype).unflatten(1, self.shape)
+        return torch.cat([F.conv_transpose2d(row[None], self.atoms, stride=self.stride) for row in grid]).float()
+
+    def propose(self, residual: Tensor, log2_step: Tensor) -> Tensor:
+        found = [F.conv2d(row[None].to(self.atoms.dtype), self.atoms, stride=self.stride) for row in residual]
+        return (torch.cat(found) / self.atoms.float().square().sum((1, 2, 3))[:, None, None]).float().flatten(1)
+
+
+class TinyGridGenerator(TinyGenerator):
+    """The tiny generator with a grid of 96 latents beyond its 16; 32 pixels a side."""
+
+    def __init__(self, path: str | None = None, unseen_scale: float | None = None, digest: str | None = None) -> None:
+        super().__init__(path, unseen_scale, 32, digest)
+        self.grid = TinyGrid()
+
+    def forward(self, latents: Tensor) -> Tensor:
+        drawn = super().forward(latents[:, : self.latent_dim])
+        if latents.shape[1] == self.latent_dim:
+            return drawn
+        assert isinstance(self.grid, TinyGrid)
+        return drawn + self.grid.draw(latents[:, self.latent_dim :])
+
+    def thumbnail_map(self, side: int) -> tuple[Tensor, Tensor]:
+        blocks = (3, side, self.image_size // side, side, self.image_size // side)
+        weight = self.linear.weight.double().view(*blocks, self.latent_dim).mean(dim=(2, 4)).flatten(0, 2)
+        return weight, torch.zeros(len(weight), dtype=torch.float64)
 
 
 class FragileGenerator(TinyGenerator):

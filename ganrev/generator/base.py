@@ -7,6 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ganrev.generator.grid import Grid
+
+Levels = Literal["z", "all"]
 Prior = Literal["uniform", "normal"]
 
 
@@ -14,7 +17,8 @@ class Generator(nn.Module):
     """A frozen map from latents to pictures.
 
     Attributes:
-        latent_dim: number of latents.
+        latent_dim: number of latents of z.
+        grid: further latents, which follow those of z; None where there are none.
         image_size: side of the square picture, in pixels.
         prior: `uniform` (U[-1, 1]) or `normal` (N(0, 1)), the distribution of each latent.
         unseen_scale: factor on z before rounding when the picture was not drawn by the generator itself; it
@@ -30,19 +34,52 @@ class Generator(nn.Module):
     unseen_scale: float = 1.0
     digest: str = ""
     card: Path | None = None
+    grid: Grid | None
     caveat: str = ""
     _deviations: Tensor | None = None
     _step_sizes: Tensor | None = None
 
-    def forward(self, z: Tensor) -> Tensor:
+    def __init__(self) -> None:
+        super().__init__()
+        self.grid = None
+
+    def forward(self, latents: Tensor) -> Tensor:
         """Draw pictures.
 
         Args:
-            z: latents, float [N, latent_dim].
+            latents: float [N, latent_dim], z alone; where there is a grid also [N, num_latents("all")], z and the grid
+                after it. A grid of zeros need not draw what z draws alone.
 
         Returns:
             x, float32 [N, 3, image_size, image_size], nominally in [-1, 1] and not clamped: the gradient of a
             pixel that overshoots must survive. Callers clamp when they make uint8 of it.
+        """
+        raise NotImplementedError
+
+    def num_latents(self, levels: Levels) -> int:
+        """Return how many latents some levels have: `z` alone, or `all`.
+
+        Raises:
+            ValueError: all are asked for, and there is none beyond z.
+        """
+        if levels == "z":
+            return self.latent_dim
+        if self.grid is None:
+            raise ValueError(f"{type(self).__name__} has no latents beyond z; take latent=z")
+        return self.latent_dim + self.grid.num_latents
+
+    def relative_step_sizes(self, num_latents: int) -> Tensor:
+        """Return what multiplies a file's step size for each latent, float32 [D] of z, or [D + G] with the grid."""
+        if num_latents == self.latent_dim or self.grid is None:
+            return self.latent_step_sizes
+        of_grid = (1 / self.grid.unit_step.cpu()).expand(self.grid.num_latents)
+        return torch.cat((self.latent_step_sizes, of_grid))
+
+    def thumbnail_map(self, side: int) -> tuple[Tensor, Tensor]:
+        """Return the linear map from z to a small picture of what it draws, for the prior of a grid.
+
+        Returns:
+            Weight [3 * side * side, latent_dim] and bias [3 * side * side], float64, the same on every machine.
         """
         raise NotImplementedError
 

@@ -5,6 +5,7 @@ of faces so that it is reversible from the first step; a small convolutional bra
 adds what no linear map can draw at 128 x 128.
 """
 
+import copy
 import functools
 import hashlib
 from itertools import pairwise
@@ -19,6 +20,7 @@ from ganrev.configuration.options import Positive, checked_options
 from ganrev.contamination.card import read_card
 from ganrev.files import write_whole
 from ganrev.generator.base import Generator
+from ganrev.generator.grid import LappedGrid
 from ganrev.generator.weights import existing_file, file_digest, load_state, load_tensors
 from ganrev.paths import weights_dir
 
@@ -104,17 +106,39 @@ class EmbeddedNetwork(Generator):
         nn.init.zeros_(self.to_rgb.weight)  # training starts at the linear picture
         nn.init.zeros_(self.to_rgb.get_parameter("bias"))
 
-    def forward(self, z: Tensor) -> Tensor:
-        z = z.to(self.linear.weight.dtype)
+    def forward(self, latents: Tensor) -> Tensor:
+        z, rest = latents[:, :LATENT_DIM].to(self.linear.weight.dtype), latents[:, LATENT_DIM:]
         picture = _linear(self.linear, z).view(-1, 3, _BASE, _BASE)
         h = _act(_linear(self.dense, z)).view(-1, _WIDTHS[0], 4, 4).contiguous(memory_format=torch.channels_last)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             h = block(h)
-        h = _act(h + self.join(picture.contiguous(memory_format=torch.channels_last)))
-        h = _act(h + self.refine2(_act(self.refine1(h))))
-        h = _act(self.up(h))
-        h = _act(h + self.head(h))
-        return _enlarge(picture.float()) + self.to_rgb(h).float()
+        if not rest.shape[1]:
+            return _finish(self._late_layers(), picture, h)
+        grid = self.grid
+        if not isinstance(grid, LappedGrid):
+            raise ValueError(f"got {latents.shape[1]} latents, these weights have {LATENT_DIM}")
+        rest = rest.unflatten(1, grid.shape).to(h.dtype)
+        drawn = grid.draw(rest)
+        return _finish(grid.late, picture, h + grid.tell32(rest), grid.tell_fine(drawn.to(h.dtype))) + drawn
+
+    def _late_layers(self) -> nn.ModuleDict:
+        """Return the layers from 32 x 32 on, of which a grid has copies of its own."""
+        names = ("join", "refine1", "refine2", "up", "head", "to_rgb")
+        return nn.ModuleDict({"block": self.blocks[-1], **{name: self.get_submodule(name) for name in names}})
+
+    def add_grid(self) -> LappedGrid:
+        """Give the network a grid, untrained, whose late layers start as the network's own; returns it."""
+        grid = LappedGrid(copy.deepcopy(self._late_layers()), (_WIDTHS[3], _WIDTHS[4], _HEAD))
+        self.grid = grid
+        return grid
+
+    @torch.no_grad()
+    def thumbnail_map(self, side: int) -> tuple[Tensor, Tensor]:
+        factor = _BASE // side
+        blocks = (3, side, factor, side, factor)
+        # Means of a power of two of float16 numbers: exact in float64, in any order.
+        weight = self.linear.weight.double().view(*blocks, LATENT_DIM).mean(dim=(2, 4)).flatten(0, 2)
+        return weight, self.linear.bias.double().view(blocks).mean(dim=(2, 4)).flatten()
 
     @torch.no_grad()
     def invert_linear_map(self, x: Tensor) -> Tensor:
@@ -128,6 +152,25 @@ class EmbeddedNetwork(Generator):
         wanted = F.interpolate(x.double(), size=_BASE, mode="area").flatten(1) - bias
         projected = torch.stack([weight.T @ row for row in wanted])
         return torch.stack([torch.cholesky_solve(row[:, None], self._normal)[:, 0] for row in projected]).float()
+
+
+def _finish(layers: nn.ModuleDict, picture: Tensor, h: Tensor, told: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """Draw pictures, float32 [N, 3, 128, 128], with the late layers.
+
+    Args:
+        layers: of `EmbeddedNetwork._late_layers`, the network's own or a grid's.
+        picture: the linear one, [N, 3, 64, 64].
+        h: features at 32 x 32.
+        told: what a grid adds to the features at 64 x 64 and 128 x 128.
+    """
+    h = layers["block"](h)
+    h = h + layers["join"](picture.contiguous(memory_format=torch.channels_last))
+    h = _act(h if told is None else h + told[0])
+    h = _act(h + layers["refine2"](_act(layers["refine1"](h))))
+    h = layers["up"](h)
+    h = _act(h if told is None else h + told[1])
+    h = _act(h + layers["head"](h))
+    return _enlarge(picture.float()) + layers["to_rgb"](h).float()
 
 
 def save(network: EmbeddedNetwork, path: str | Path) -> Path:
@@ -166,9 +209,14 @@ def load_embedded(path: str | Path | None = None, unseen_scale: Positive | None 
         scale = 1.0
     else:
         scale = _scale_of(card)
+    tensors = load_tensors(file)
     with torch.device("meta"):
         network = EmbeddedNetwork()
-    load_state(network, load_tensors(file), file)
+        if any(name.startswith("grid.") for name in tensors):
+            network.add_grid()
+    load_state(network, tensors, file)
+    if network.grid is not None:
+        network.grid.prior.round_weights()
     network.card = card if card.exists() else None
     network.unseen_scale, network.digest = scale, file_digest(file)
     table = latents_path(file)

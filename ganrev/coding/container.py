@@ -5,10 +5,10 @@
 | 2 | magic `GR` |
 | 1 | version in the high four bits, entropy back end in the low four |
 | 4 or 2 | version 1: one step size for all latents in units of z, float32; 0 where the payload holds float32 latents. |
-|   | version 2: what multiplies each latent's own step size (`quant=scaled`), bfloat16 |
+|   | versions 2 and 3: what multiplies each latent's own step size (`quant=scaled`), bfloat16 |
 | 3 | fingerprint: first three bytes of the SHA-256 of the generator's weights and table of latents |
 | 2 | CRC-16 (CCITT) of everything else |
-|   | payload |
+|   | payload: in version 3 z and then the grid (`ganrev.coding.grid_coder`), in the others z alone |
 
 Numbers are little-endian.
 """
@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from ganrev.coding import frame
 from ganrev.coding.frame import CorruptFileError, Frame, NotAContainerError, WrongGeneratorError
 
-_EQUAL, _SCALED = 1, 2  # versions: one step size for all latents, or one for each
+_EQUAL, _SCALED, _GRID = 1, 2, 3  # versions: one step size for all latents, one for each, and a grid beyond z
 FINGERPRINT_BYTES = 3
 _FRAMES = {
     _EQUAL: Frame(".gr", b"GR", f"Bf{FINGERPRINT_BYTES}s"),
     _SCALED: Frame(".gr", b"GR", f"BH{FINGERPRINT_BYTES}s"),
+    _GRID: Frame(".gr", b"GR", f"BH{FINGERPRINT_BYTES}s"),
 }
 
 
@@ -38,6 +39,7 @@ class Container:
         fingerprint: three bytes that name the weights.
         payload: the coded symbols.
         scaled: whether each latent has a step size of its own.
+        has_grid: whether there are latents beyond z; only where `scaled`.
     """
 
     entropy_code: int
@@ -45,10 +47,13 @@ class Container:
     fingerprint: bytes
     payload: bytes
     scaled: bool = False
+    has_grid: bool = False
 
     @property
     def version(self) -> int:
         """Version of the file's layout."""
+        if self.has_grid:
+            return _GRID
         return _SCALED if self.scaled else _EQUAL
 
 
@@ -61,6 +66,8 @@ def write(content: Container) -> bytes:
     """Return the whole file."""
     if not 0 <= content.entropy_code < 16:
         raise ValueError(f"entropy code must be 0-15, got {content.entropy_code}")
+    if content.has_grid and not content.scaled:
+        raise ValueError("a file with a grid has a step size for each latent; set scaled, too")
     stored = _float_bits(content.step_size) >> 16 if content.scaled else content.step_size
     kind = content.version << 4 | content.entropy_code
     return _FRAMES[content.version].write((kind, stored, content.fingerprint), content.payload)
@@ -80,17 +87,17 @@ def read(blob: bytes) -> Container:
     _FRAMES[_EQUAL].check_magic(blob)
     version = blob[2] >> 4 if len(blob) > 2 else _EQUAL
     if version not in _FRAMES:
-        known = " and ".join(map(str, _FRAMES))
+        known = ", ".join(map(str, _FRAMES))
         raise NotAContainerError(
             f".gr version {version}, this program reads versions {known}; update ganrev, or fetch the file again"
         )
     (kind, step_size, made_with), payload = _FRAMES[version].read(blob)
-    scaled = version == _SCALED
+    scaled = version != _EQUAL
     if scaled:
         (step_size,) = struct.unpack("<f", (step_size << 16).to_bytes(4, "little"))
     if not math.isfinite(step_size) or step_size < 0 or (scaled and step_size == 0):
         raise CorruptFileError(f"the .gr file names the impossible step {step_size}")
-    return Container(kind & 15, step_size, made_with, payload, scaled)
+    return Container(kind & 15, step_size, made_with, payload, scaled, version == _GRID)
 
 
 def check_generator(content: Container, digest: str) -> None:

@@ -79,7 +79,8 @@ def _lengths(code: int, magnitudes: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _model(code: int) -> Model:
+def model_of(code: int) -> Model:
+    """Return the model of a scale code: of places in its table of frequencies, 0 to 2 M + 1."""
     return _exact_model(frequencies(code))
 
 
@@ -95,14 +96,19 @@ def _bits_model() -> Model:
 def encode_with_scales(symbols: np.ndarray, codes: np.ndarray) -> bytes:
     """Code int32 symbols [D] under one scale code each, int [D]."""
     encoder = constriction.stream.queue.RangeEncoder()
+    encode_symbols(encoder, symbols, codes)
+    return trim(encoder, lambda decoder: decode_symbols(decoder, codes), symbols)
+
+
+def encode_symbols(encoder: constriction.stream.queue.RangeEncoder, symbols: np.ndarray, codes: np.ndarray) -> None:
+    """Code int32 symbols [D] under one scale code each, int [D], into a stream."""
     for symbol, code in zip(symbols.tolist(), codes.tolist(), strict=True):
         largest = len(frequencies(code)) // 2 - 1
         if abs(symbol) <= largest:
-            encoder.encode(symbol + largest, _model(code))
+            encoder.encode(symbol + largest, model_of(code))
         else:
-            encoder.encode(2 * largest + 1, _model(code))
-            _encode_escaped(encoder, symbol, largest)
-    return trim(encoder, lambda decoder: _decode_with_scales(decoder, codes), symbols)
+            encoder.encode(2 * largest + 1, model_of(code))
+            encode_escaped(encoder, symbol, largest)
 
 
 def shifted(codes: np.ndarray, offset: int) -> np.ndarray:
@@ -147,20 +153,21 @@ def decode_fitted(payload: bytes, codes: np.ndarray) -> np.ndarray:
 
 def decode_with_scales(payload: bytes, codes: np.ndarray) -> np.ndarray:
     """Undo `encode_with_scales`."""
-    return _decode_with_scales(start_decoder(payload), codes)
+    return decode_symbols(start_decoder(payload), codes)
 
 
-def _decode_with_scales(decoder: constriction.stream.queue.RangeDecoder, codes: np.ndarray) -> np.ndarray:
+def decode_symbols(decoder: constriction.stream.queue.RangeDecoder, codes: np.ndarray) -> np.ndarray:
+    """Undo `encode_symbols`: int32 [D]; ValueError where no encoder wrote the stream."""
     symbols = []
-    with _payload_errors():
+    with payload_errors():
         for code in codes.tolist():
             largest = len(frequencies(code)) // 2 - 1
-            index = decoder.decode(_model(code))
-            symbols.append(_decode_escaped(decoder, largest) if index == 2 * largest + 1 else index - largest)
+            index = decoder.decode(model_of(code))
+            symbols.append(decode_escaped(decoder, largest) if index == 2 * largest + 1 else index - largest)
     return np.array(symbols, dtype=np.int32)
 
 
-def _encode_escaped(encoder: constriction.stream.queue.RangeEncoder, symbol: int, largest: int) -> None:
+def encode_escaped(encoder: constriction.stream.queue.RangeEncoder, symbol: int, largest: int) -> None:
     """Code a symbol beyond its table: sign, then Elias gamma of the excess, in even bits."""
     excess = abs(symbol) - largest
     width = excess.bit_length()
@@ -169,7 +176,8 @@ def _encode_escaped(encoder: constriction.stream.queue.RangeEncoder, symbol: int
         encoder.encode(bit, _bits_model())
 
 
-def _decode_escaped(decoder: constriction.stream.queue.RangeDecoder, largest: int) -> int:
+def decode_escaped(decoder: constriction.stream.queue.RangeDecoder, largest: int) -> int:
+    """Undo `encode_escaped`."""
     model = _bits_model()
     negative = decoder.decode(model)
     width = 1
@@ -216,7 +224,7 @@ def _decode_counted(
 ) -> np.ndarray:
     counter = Counter(largest, adaptive)
     symbols = np.empty(num_symbols, dtype=np.int32)
-    with _payload_errors():
+    with payload_errors():
         for place in range(num_symbols):
             index = decoder.decode(counter.model())
             counter.add(index)
@@ -284,7 +292,7 @@ def _decodes_to(symbols: np.ndarray, decode: Decode, payload: bytes) -> bool:
 
 
 @contextmanager
-def _payload_errors() -> Iterator[None]:
+def payload_errors() -> Iterator[None]:
     """Turn constriction's complaint about bytes that no encoder wrote into a ValueError."""
     try:
         yield

@@ -117,8 +117,8 @@ def with_checksum(head, payload=b""):
 
 
 def test_a_newer_version_says_so():
-    with pytest.raises(NotAContainerError, match=r"version 3, .* reads versions 1 and 2"):
-        container.read(with_checksum(struct.pack("<2sBf3s", b"GR", 0x31, 1.0, b"abc")))
+    with pytest.raises(NotAContainerError, match=r"version 4, .* reads versions 1, 2, 3"):
+        container.read(with_checksum(struct.pack("<2sBf3s", b"GR", 0x41, 1.0, b"abc")))
 
 
 @pytest.mark.parametrize("step", [-1.0, float("nan"), float("inf")])

@@ -144,13 +144,18 @@ class GridCoder:
         return (h.flatten(2)[0] + (self._bias + told)[:, None]).view(*self._maps, -1)
 
     def _tell_later(self, sums: Tensor, symbols: Tensor, group: slice, weight: Tensor) -> None:
-        """Add what a group's symbols [G, S * S] tell the channels after it; most places have only zeros around them."""
+        """Add what a group's symbols [G, S * S] tell the channels after it.
+
+        Most places have only zeros around them, and most channels are zero nearly everywhere: these are left out.
+        """
         magnitudes = symbols.abs().clamp_max(MAGNITUDE_CAP).view(1, -1, self.side, self.side)
         if not weight.numel() or not magnitudes.any():
             return
         patches = F.unfold(magnitudes, 3, padding=1)[0]
-        places = patches.any(dim=0).nonzero()[:, 0]
-        sums[:, group.stop :, :, places] += weight @ patches[:, places]
+        places, rows = patches.any(dim=0).nonzero()[:, 0], patches.any(dim=1).nonzero()[:, 0]
+        told = weight[..., rows].flatten(0, 2) @ patches[rows[:, None], places]
+        later = sums[:, group.stop :]
+        later.index_add_(3, places, told.view(*later.shape[:3], -1))
 
     def _codes(self, sums: Tensor, first: Tensor | None, group: slice) -> Tensor:
         """Return a group's scale codes at all places, [G, S * S]; `first` holds the symbols of the first turn."""

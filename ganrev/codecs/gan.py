@@ -11,7 +11,7 @@ from ganrev.codecs.latent_codec import LatentCodec
 from ganrev.coding.backends import Entropy
 from ganrev.coding.quantiser import Quantiser, dequantise, quantise
 from ganrev.configuration.options import Positive, check_option, checked_options
-from ganrev.generator.base import Generator
+from ganrev.generator.base import Generator, Levels
 from ganrev.reversal.descent import check_converged
 from ganrev.reversal.device import Device
 from ganrev.reversal.reversing import ReversalResult, lane_rng, reverse
@@ -32,6 +32,7 @@ class GanCodec(LatentCodec):
         seed: of the initial latents.
         latent_scale: factor on z before rounding; None for the generator's own `unseen_scale`, 1 for pictures
             that the generator drew itself.
+        latent: `z`, or `all` latents that the generator has; these join once z has been found.
 
     Attributes:
         step_size: between symbols, as the files store it; 0 for float32 latents.
@@ -52,10 +53,11 @@ class GanCodec(LatentCodec):
         device: Device,
         seed: int = 0,
         latent_scale: Positive | None = None,
+        latent: Levels = "z",
     ) -> None:
         scale = generator.unseen_scale if latent_scale is None else latent_scale
         check_option(Positive, "the generator's unseen_scale", scale)
-        super().__init__(generator, loss, entropy, quant.scaled, device, seed)
+        super().__init__(generator, loss, entropy, quant.scaled, device, seed, latent)
         self.reversal, self.effort, self.lmbda = reversal, quant.effort, quant.lmbda
         self.step_size = quant.stored_step_size(scale, self.search.curvature)
         self.coder.check(self.step_size, prices=self.effort is not None)
@@ -85,7 +87,7 @@ class GanCodec(LatentCodec):
         return EncodeReport(blobs, make_trace(found, recorders, lanes[best] % restarts, restarts).arrays())
 
     def recode(self, z: Tensor, images: Tensor) -> list[bytes]:
-        """Quantise and code latents [N, D] that were found before for uint8 pictures [N, 3, S, S]: N `.gr` files."""
+        """Quantise and code z [N, D] that were found before for uint8 pictures [N, 3, S, S]: N `.gr` files."""
         symbols, _ = self._symbols(z, images, [lane_rng(self.seed, image, 0) for image in images])
         return [self.coder.write(row, self.step_size) for row in symbols.numpy()]
 
@@ -113,13 +115,15 @@ class GanCodec(LatentCodec):
 
         Where symbols are searched for they are compared with plain rounding, and the better ones are kept.
         """
+        step_sizes = torch.full((len(z),), self.step_size)
+        latents = self.search.with_grid(z, images, step_sizes)
         in_z = self.coder.step_sizes(self.step_size)
-        plain = quantise(z, in_z)
+        plain = quantise(latents, in_z)
         if self.effort is None:
             alone = self.reversal.restarts == 1 or self.reversal.halving  # nothing to choose from
             return plain, torch.zeros(len(z)) if alone else self.search.distortions(dequantise(plain, in_z), images)
-        step_sizes, lmbda = torch.full((len(z),), self.step_size), torch.full((len(z),), self.lmbda)
-        searched = self.search.search_symbols(z, images, rngs, step_sizes, lmbda, self.effort)
+        lmbda = torch.full((len(z),), self.lmbda)
+        searched, _ = self.search.search_symbols(latents, images, rngs, step_sizes, lmbda, self.effort)
         plain_cost, searched_cost = (
             self.search.distortions(dequantise(symbols, in_z), images)
             + lmbda * self.coder.num_bytes(symbols, step_sizes)

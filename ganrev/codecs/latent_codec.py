@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from ganrev.codecs.base import CodecIdentity, DescribedCodec, check_blobs
 from ganrev.codecs.renderer import Renderer
@@ -10,7 +11,7 @@ from ganrev.coding import container
 from ganrev.coding.backends import Entropy
 from ganrev.coding.latent_coder import LatentCoder
 from ganrev.configuration.options import Whole, checked_options
-from ganrev.generator.base import Generator
+from ganrev.generator.base import Generator, Levels
 from ganrev.reversal.device import Device
 
 
@@ -24,6 +25,7 @@ class LatentCodec(DescribedCodec):
         scaled: whether each latent of the files that are written has a step size of its own.
         device: where and how precisely to compute.
         seed: of the initial latents.
+        latent: which latents the files that are written hold.
 
     Attributes:
         coder: turns symbols into files and back.
@@ -41,14 +43,21 @@ class LatentCodec(DescribedCodec):
 
     @checked_options("")
     def __init__(
-        self, generator: Generator, loss: nn.Module, entropy: Entropy, scaled: bool, device: Device, seed: Whole
+        self,
+        generator: Generator,
+        loss: nn.Module,
+        entropy: Entropy,
+        scaled: bool,
+        device: Device,
+        seed: Whole,
+        latent: Levels = "z",
     ) -> None:
         container.fingerprint(generator.digest)  # without it files could not name the generator that made them
         self.device, self.seed = device, seed
         self.renderer = Renderer(generator, device)
         self.generator, self.image_size, self.card = self.renderer.generator, generator.image_size, generator.card
         self.loss = loss.to(device.torch_device)
-        self.coder = LatentCoder(self.generator, entropy, scaled)
+        self.coder = LatentCoder(self.generator, entropy, scaled, latent)
         self.search = SymbolSearch(self.renderer, self.loss, self.coder)
         # A loss that cannot take this size raises now, not after the descent.
         self.loss(self._blank(), self._blank())
@@ -58,9 +67,12 @@ class LatentCodec(DescribedCodec):
         return torch.zeros(1, 3, self.generator.image_size, self.generator.image_size, device=self.device.torch_device)
 
     def latents(self, blobs: list[bytes]) -> Tensor:
-        """Return the dequantised latents of `.gr` files, float32 [N, D]; raises what `decode` does."""
+        """Return the dequantised latents of `.gr` files, float32 [N, D]; raises what `decode` does.
+
+        D is that of z; where a file holds more all have as many, zeros for what they leave out.
+        """
         check_blobs(blobs)
-        return torch.stack([self.coder.read(blob) for blob in blobs])
+        return pad_sequence([self.coder.read(blob) for blob in blobs], batch_first=True)
 
     def decode(self, blobs: list[bytes]) -> Tensor:
         """Draw uint8 [N, 3, S, S] RGB from `.gr` files.

@@ -183,7 +183,7 @@ class RateController:
         candidates, images = [self.candidates[lane] for lane in lanes], self.images[lanes]
         lmbda = torch.tensor([candidate.search.lmbda for candidate in candidates])
         rngs = [self.rngs[lane] for lane in lanes]
-        symbols = self.search.search_symbols(z, images, rngs, step_sizes, lmbda, effort)
+        symbols, _ = self.search.search_symbols(z, images, rngs, step_sizes, lmbda, effort)
         in_z = self.coder.step_sizes(step_sizes)
         distortions = self.search.distortions(dequantise(symbols, in_z), images).tolist()
         for candidate, row, size, distortion in zip(candidates, symbols, step_sizes.tolist(), distortions, strict=True):

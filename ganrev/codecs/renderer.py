@@ -31,10 +31,22 @@ class Renderer:
         # torch's stubs do not know the keyword, its documentation does.
         self.fast_generator: Generator = fast.to(device.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    def draw(self, latents: Tensor) -> Tensor:
+        """Draw uint8 pictures [N, 3, S, S] on the CPU from latents [N, D], in float32.
+
+        Where all latents beyond z are zero z draws alone, as the decoder of a file of z alone lets it.
+        """
+        num_z = self.generator.latent_dim
+        with_grid = latents[:, num_z:].any(dim=1)
+        images = torch.empty(len(latents), 3, *[self.generator.image_size] * 2, dtype=torch.uint8)
+        for rows, drawn in ((~with_grid, latents[:, :num_z]), (with_grid, latents)):
+            if rows.any():
+                images[rows] = self._draw(drawn[rows])
+        return images
+
     @torch.no_grad()
-    def draw(self, z: Tensor) -> Tensor:
-        """Draw uint8 pictures [N, 3, S, S] on the CPU from latents [N, D], in float32."""
-        parts = z.split(_BATCH_SIZE)
+    def _draw(self, latents: Tensor) -> Tensor:
+        parts = latents.split(_BATCH_SIZE)
         return torch.cat([to_images(self.generator(part.to(self.device.torch_device))).cpu() for part in parts])
 
     def targets(self, images: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ganrev.codecs.prices import FixedPrices, GridPrices, Prices, Quote
 from ganrev.codecs.renderer import Renderer
 from ganrev.coding.latent_coder import CodeLengths, LatentCoder
 from ganrev.coding.quantiser import Effort
@@ -41,6 +42,35 @@ class SymbolSearch:
         self.renderer, self.loss, self.coder = renderer, loss, coder
         self.curvature = float(getattr(loss, "curvature", 1.0))
 
+    def with_grid(self, z: Tensor, images: Tensor, step_sizes: Tensor) -> Tensor:
+        """Return all latents that files hold, float32 [L, D] on the CPU: z, and a grid proposed from what z leaves.
+
+        Args:
+            z: float32 [L, latent_dim].
+            images: uint8 [L, 3, S, S].
+            step_sizes: float32 [L], as each lane's file will store it.
+        """
+        if self.coder.levels == "z":
+            return z
+        return torch.cat(
+            self.renderer.device.in_parts(
+                lambda lanes: self._propose(z[lanes], images[lanes], step_sizes[lanes]), len(z)
+            )
+        )
+
+    @torch.no_grad()
+    def _propose(self, z: Tensor, images: Tensor, step_sizes: Tensor) -> Tensor:
+        generator, device = self.renderer.fast_generator, self.renderer.device.torch_device
+        grid = generator.grid
+        if grid is None:
+            return z
+        empty = torch.zeros(len(z), grid.num_latents, device=device)
+        x = self.renderer.targets(images)
+        residual = x - generator(torch.cat((z.to(device), empty), dim=1))
+        exact = self.renderer.generator.grid
+        log2_step = (exact or grid).log2_step(step_sizes.to(device))
+        return torch.cat((z, grid.propose(residual, log2_step).cpu()), dim=1)
+
     def search_symbols(
         self,
         z: Tensor,
@@ -49,11 +79,11 @@ class SymbolSearch:
         step_sizes: Tensor,
         lmbda: Tensor,
         effort: Effort,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         """Search for symbols of low D + lambda R from latents that were found before; all tensors on the CPU.
 
         Args:
-            z: float32 [L, D].
+            z: float32 [L, D], of all levels that files hold.
             images: uint8 [L, 3, S, S].
             rngs: one random stream per lane.
             step_sizes: float32 [L], as each lane's file will store it.
@@ -61,22 +91,26 @@ class SymbolSearch:
             effort: how long to search.
 
         Returns:
-            int32 [L, D].
+            Symbols int32 [L, D], and the latents [L, D] that the descent came to before they were rounded and polished.
         """
         device = self.renderer.device
 
-        def search_part(lanes: list[int]) -> Tensor:
+        def search_part(lanes: list[int]) -> tuple[Tensor, Tensor]:
+            sizes = step_sizes[lanes]
             problem = Problem(
                 self.renderer.fast_generator,
                 self.loss,
                 self.renderer.targets(images[lanes]),
-                torch.as_tensor(self.coder.step_sizes(step_sizes[lanes], True)).to(device.torch_device),
+                torch.as_tensor(self.coder.step_sizes(sizes, True)).to(device.torch_device),
                 lmbda[lanes].to(device.torch_device),
-                partial(self.coder.codes, step_sizes=step_sizes[lanes]),
+                partial(self.coder.z_codes, step_sizes=sizes),
+                (self.renderer.generator, sizes.to(device.torch_device)) if self.coder.levels == "all" else None,
             )
-            return search(problem, z[lanes].to(device.torch_device), effort, [rngs[lane] for lane in lanes]).cpu()
+            found = search(problem, z[lanes].to(device.torch_device), effort, [rngs[lane] for lane in lanes])
+            return found[0].cpu(), found[1].cpu()
 
-        return torch.cat(device.in_parts(search_part, len(images)))
+        symbols, latents = zip(*device.in_parts(search_part, len(images)), strict=True)
+        return torch.cat(symbols), torch.cat(latents)
 
     @torch.no_grad()
     def distortions(self, z: Tensor, images: Tensor) -> Tensor:
@@ -100,7 +134,8 @@ class Problem:
         targets: x of each lane [L, 3, H, W].
         step_sizes: of the quantiser in units of z, float32 [L, D].
         lmbda: the loss that a byte may cost, float32 [L].
-        codes: returns the scale codes [L, D] under which int32 symbols [L, D] would be coded.
+        codes: returns the scale codes [L, D] under which int32 symbols [L, D] of z would be coded.
+        grid: where latents go on beyond z, the generator in float32 and each lane's step size as files store it [L].
     """
 
     generator: Generator
@@ -109,6 +144,7 @@ class Problem:
     step_sizes: Tensor
     lmbda: Tensor
     codes: Callable[[Tensor], np.ndarray]
+    grid: tuple[Generator, Tensor] | None = None
 
     def distortion(self, symbols: Tensor) -> Tensor:
         """Return the loss [L] of symbols [L, D], whole or not; differentiable."""
@@ -119,19 +155,28 @@ class Problem:
         largest = min(2 * int(symbols.abs().max()) + 8, _LARGEST_PRICED)
         return CodeLengths(self.codes(symbols), largest, symbols.device)
 
+    def prices(self, symbols: Tensor) -> Prices:
+        """Return the prices that hold near symbols int32 [L, D]."""
+        if self.grid is None:
+            return FixedPrices(self.lengths(symbols))
+        generator, step_sizes = self.grid
+        return GridPrices(generator, step_sizes, torch.from_numpy(self.codes(symbols[:, : generator.latent_dim])))
 
-def search(problem: Problem, z: Tensor, effort: Effort, rngs: Sequence[torch.Generator]) -> Tensor:
-    """Return symbols int32 [L, D] of low D + lambda R, from latents z float32 [L, D] and one random stream per lane."""
-    symbols = (z / problem.step_sizes).round().to(torch.int32)
+
+def search(problem: Problem, z: Tensor, effort: Effort, rngs: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
+    """Search for symbols of low D + lambda R, from latents z float32 [L, D] and one random stream per lane.
+
+    Returns:
+        Symbols int32 [L, D], and the latents [L, D] that the descent came to.
+    """
+    positions = z / problem.step_sizes
     if effort.num_steps:
-        lengths = problem.lengths(symbols)
-        symbols = descend(problem, z, lengths, effort, rngs).round().to(torch.int32)
-    return polish(problem, symbols, effort.num_rounds)
+        positions = descend(problem, z, problem.prices(positions.round().to(torch.int32)), effort, rngs)
+    symbols = polish(problem, positions.round().to(torch.int32), effort.num_rounds)
+    return symbols, positions * problem.step_sizes
 
 
-def descend(
-    problem: Problem, z: Tensor, lengths: CodeLengths, effort: Effort, rngs: Sequence[torch.Generator]
-) -> Tensor:
+def descend(problem: Problem, z: Tensor, prices: Prices, effort: Effort, rngs: Sequence[torch.Generator]) -> Tensor:
     """Move latents [L, D] by gradient descent on D + lambda R through stochastic rounding.
 
     Returns:
@@ -139,7 +184,7 @@ def descend(
     """
     descent = Descent(
         z / problem.step_sizes,
-        _RoundingLoss(problem, lengths, rngs, effort.num_steps),
+        _RoundingLoss(problem, prices, rngs, effort.num_steps),
         lambda v: torch.optim.Adam([v], lr=effort.lr, betas=_BETAS),
         effort.num_steps,
     )
@@ -153,15 +198,14 @@ def descend(
 class _RoundingLoss:
     """D + lambda R of stochastically rounded symbols: the objective of a `Descent` whose z is in units of symbols."""
 
-    def __init__(self, problem: Problem, lengths: CodeLengths, rngs: Sequence[torch.Generator], num_steps: int) -> None:
-        self.problem, self.lengths, self.rngs, self.num_steps = problem, lengths, rngs, num_steps
+    def __init__(self, problem: Problem, prices: Prices, rngs: Sequence[torch.Generator], num_steps: int) -> None:
+        self.problem, self.prices, self.rngs, self.num_steps = problem, prices, rngs, num_steps
 
     def losses(self, z: Tensor, step: int) -> Tensor:
         """Return the loss of each lane, [L]; rounding hardens as the steps go on."""
         noise = torch.stack([torch.rand(z.shape[1], generator=rng) for rng in self.rngs]).clamp(1e-6, 1 - 1e-6).to(z)
         floor, up = _rounded_at_random(z, 0.5 * 0.02 ** (step / self.num_steps), noise)
-        low, high = self.lengths.bits(floor), self.lengths.bits(floor + 1)
-        num_bytes = (low + up * (high - low)).sum(dim=1) / 8
+        num_bytes = self.prices.soft_bits(floor, up) / 8
         return self.problem.distortion(floor + up) + self.problem.lmbda * num_bytes
 
     def keep(self, kept: Tensor) -> None:
@@ -206,8 +250,9 @@ class _BestSymbols:
     """The best symbols of each lane so far, and what is known about the changes that could be tried next."""
 
     def __init__(self, problem: Problem, symbols: Tensor) -> None:
-        self.problem, self.lengths = problem, problem.lengths(symbols)
+        self.problem, self.prices = problem, problem.prices(symbols)
         self.symbols = symbols.float()
+        self.quote: Quote | None = None
         lanes = torch.zeros(len(symbols), device=symbols.device)
         self.cost = lanes + torch.inf
         self.slopes = torch.zeros_like(self.symbols)  # of D by each symbol
@@ -222,7 +267,8 @@ class _BestSymbols:
         distortion = self.problem.distortion(trial)
         (slopes,) = torch.autograd.grad(distortion.sum(), trial)
         trial = trial.detach()
-        cost = distortion.detach() + self.problem.lmbda * self.lengths.num_bytes(trial)
+        quote = self.prices.quote(trial)
+        cost = distortion.detach() + self.problem.lmbda * quote.num_bytes
         # The excess of the cost over the prediction is curvature, shared equally among the moves.
         missing = (cost - self.cost - self.promised) / self.num_moved
         usable = missing.isfinite() & (missing > 0)
@@ -236,13 +282,15 @@ class _BestSymbols:
         self.symbols = torch.where(better[:, None], trial, self.symbols)
         self.slopes = torch.where(better[:, None], slopes, self.slopes)
         self.cost = torch.where(better, cost, self.cost)
+        self.quote = quote if self.quote is None else self.quote.replaced(better, quote)
 
     def next_trial(self) -> Tensor:
         """Return symbols with the most promising moves made, as many in each lane as its limit allows."""
-        here = self.lengths.bits(self.symbols)
+        if self.quote is None:
+            raise ValueError("symbols must be considered before others can be tried")
         changes = []
         for sign, failed in zip((-1, 1), self.failed, strict=True):
-            price = self.problem.lmbda[:, None] * (self.lengths.bits(self.symbols + sign) - here) / 8
+            price = self.problem.lmbda[:, None] * self.prices.change(self.symbols, sign, self.quote) / 8
             changes.append((sign * self.slopes + self.curvature[:, None] + price).masked_fill(failed, torch.inf))
         promise, way = torch.minimum(*changes), torch.where(changes[0] < changes[1], -1.0, 1.0)
         rank = promise.argsort(dim=1).argsort(dim=1)

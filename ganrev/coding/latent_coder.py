@@ -170,6 +170,11 @@ class LatentCoder:
         of_grid = coder.scale_codes(grid.reshape(coder.shape), self._dequantised_z(z, step_size), step_size)
         return np.concatenate((codes, of_grid.ravel()))
 
+    def z_codes(self, symbols: Tensor, step_sizes: Tensor) -> np.ndarray:
+        """As `codes`, of the symbols of z alone [L, latent_dim]."""
+        pairs = zip(symbols.cpu().numpy(), step_sizes.tolist(), strict=True)
+        return np.stack([self.back_end.codes(row, self._scale_codes(size, True)) for row, size in pairs])
+
     def num_bytes(self, symbols: Tensor, step_sizes: Tensor) -> Tensor:
         """Return the ideal size of each lane's payload in bytes, float32 [L]; arguments and errors as for `codes`."""
         lengths = CodeLengths(self.codes(symbols, step_sizes), int(symbols.abs().max()), symbols.device)

@@ -22,6 +22,7 @@ _PLACES = ("path", "url", "device", "faces")
 LATER_KEYS: dict[tuple[str, str], object] = {
     ("baselines.pca.load", "target_bytes"): None,
     ("baselines.pillow.JPEG", "target_bytes"): None,
+    ("ganrev.gan.GanCodec", "latent"): "z",
 }
 
 # The present name of each `_target_` by its former one, which runs were hashed and stored with. If one is moved or

@@ -72,7 +72,7 @@ def test_polishing_and_searching_never_raise_the_cost_of_a_lane(lmbda):
     assert polished.shape == (5, 16)
     assert (cost(problem, polished) <= cost(problem, plain) + 1e-6).all()
     assert (cost(problem, polished) < cost(problem, plain) - 1e-4).all()  # random latents leave much to win
-    found = search(problem, z, Effort(30, 0.05, 10), [lane_rng(0, image, 0) for image in images])
+    found, _ = search(problem, z, Effort(30, 0.05, 10), [lane_rng(0, image, 0) for image in images])
     assert (cost(problem, found) < cost(problem, plain)).all()
 
 

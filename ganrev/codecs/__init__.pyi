@@ -1,4 +1,4 @@
-from .auto import AutoCodec, Budget
+from .auto import AutoCodec
 from .base import (
     BelowFloorError,
     Codec,
@@ -15,7 +15,6 @@ from .latent_codec import LatentCodec
 __all__ = [
     "AutoCodec",
     "BelowFloorError",
-    "Budget",
     "Codec",
     "CodecIdentity",
     "DescribedCodec",

@@ -1,52 +1,37 @@
 """GAN reversal that is given a size or a quality and chooses all other settings by itself."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from ganrev.codecs.base import EncodeReport, check_images
+from ganrev.codecs.lanes import best_lanes, reverse_lanes
 from ganrev.codecs.latent_codec import LatentCodec
-from ganrev.codecs.rate_control import Candidate, RateBudget, RateController
+from ganrev.codecs.rate_control import GRID_BUDGET, Z_BUDGET, Candidate, RateBudget, RateController, Target
+from ganrev.codecs.symbol_search import SymbolSearch
+from ganrev.coding import container
 from ganrev.coding.backends import Range
-from ganrev.configuration.options import Count, Positive, Several, Whole, checked_options
-from ganrev.generator.base import Generator
-from ganrev.progress import ProgressBar
-from ganrev.reversal.descent import Descent, PictureLoss, check_converged
+from ganrev.coding.latent_coder import LatentCoder
+from ganrev.configuration.options import Whole, checked_options
+from ganrev.generator.base import Generator, Levels
+from ganrev.reversal.descent import check_converged
 from ganrev.reversal.device import Device
-from ganrev.reversal.halving import Rung, outranked
 from ganrev.reversal.losses import MSE, SSIM
 from ganrev.reversal.reversing import lane_rng
+from ganrev.reversal.settings import Reversal
 
 _JUDGES: dict[str, type[nn.Module]] = {"ssim": SSIM, "psnr": MSE}
 _LIMITS = {"ssim": (0.0, 1.0), "psnr": (5.0, 60.0)}
-_BETAS = (0.7, 0.9)  # of Adam
 _SMALLEST = 16  # bytes: header, width, and hardly any payload
+# Between these sizes both z alone and all levels are tried, and the better file is kept.
+_Z_ALONE, _ALL_ALONE = 140, 260
 
 FileSize = Annotated[Whole, Field(ge=_SMALLEST, description=f"a whole number of at least {_SMALLEST}")]
-LearningRates = Annotated[
-    list[Positive], Several, Field(min_length=1, description="a list of at least one positive learning rate")
-]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How much automatic mode computes.
-
-    Attributes:
-        num_steps: of the descent.
-        rungs: pairs of a number of steps and n: after those steps one lane in n of those that began goes on, at least
-            one; after the last step a single one.
-        rate_control: of the search for symbols that follows.
-    """
-
-    num_steps: int = 100
-    rungs: Sequence[tuple[int, int]] = ((10, 2), (30, 8))
-    rate_control: RateBudget = field(default_factory=RateBudget)
 
 
 @dataclass(frozen=True)
@@ -55,11 +40,7 @@ class Choice:
 
     Attributes:
         num_bytes: of the file.
-        measure: `ssim` or `psnr`, what the lanes were judged by.
-        quality: of the decoded picture in that measure.
-        loss: name of the loss of the lane that was kept.
-        lr: its learning rate.
-        restart: its number among the starts of the picture.
+        levels: `z`, or `all` where the file holds a grid, too.
         lmbda: lambda, the loss that one byte was allowed to cost.
         step_size: times each latent's own.
         hit: whether the target was reached.
@@ -68,11 +49,7 @@ class Choice:
     """
 
     num_bytes: int
-    measure: str
-    quality: float
-    loss: str
-    lr: float
-    restart: int
+    levels: Levels
     lmbda: float
     step_size: float
     hit: bool
@@ -80,23 +57,14 @@ class Choice:
     exhausted: bool
 
     def __str__(self) -> str:
-        reason = "z has no use for more bytes" if self.exhausted else "that is as near as it came"
+        reason = "the latents have no use for more bytes" if self.exhausted else "that is as near as it came"
         missed = "" if self.hit else f"; missed {self.target}: {reason}"
-        return (
-            f"chose loss {self.loss}, learning rate {self.lr:g}, start {self.restart}, "
-            f"{self.lmbda:.2g} of loss per byte, step {self.step_size:.3g}{missed}"
-        )
+        latents = "z alone" if self.levels == "z" else "z and a grid"
+        return f"chose {latents}, {self.lmbda:.2g} of loss per byte, step {self.step_size:.3g}{missed}"
 
     def columns(self) -> dict[str, object]:
         """Return what a run's rows keep of it, by the columns `chosen_…` without that prefix."""
-        return {
-            "loss": self.loss,
-            "lr": self.lr,
-            "restart": self.restart,
-            "lmbda": self.lmbda,
-            "step": self.step_size,
-            "hit": self.hit,
-        }
+        return {"levels": self.levels, "lmbda": self.lmbda, "step": self.step_size, "hit": self.hit}
 
 
 def parse_quality(quality: str) -> tuple[str, float]:
@@ -115,21 +83,21 @@ def parse_quality(quality: str) -> tuple[str, float]:
 class AutoCodec(LatentCodec):
     """Compresses a picture to a size, or to a quality in as few bytes as it can.
 
-    Several lanes start for each picture, one for each loss, learning rate and restart; the worse ones are dropped early
-    (`ganrev.reversal.halving`). Then symbols are searched for with a lambda that is changed until the target is hit, a
-    size from below and a quality from above.
+    Latents are found by reversal; then symbols are searched for with a lambda that is changed until the target is hit,
+    a size from below and a quality from above. Where the generator has latents beyond z, both z alone and all of them
+    are tried at sizes at which either may be better.
 
     Args:
         generator: frozen.
-        losses: what lanes may descend, by name.
-        lrs: learning rates that lanes may take.
-        restarts: starts of each.
-        target_bytes: size of the file; None where `quality` is given.
-        quality: `ssim:0.72` or `psnr:25`; None where `target_bytes` is given.
-        judge: `ssim` or `psnr`: what a size buys as much of as it can. A quality brings its own.
+        loss: what a file has as little of as it can.
+        reversal: the descent.
         device: where and how precisely to compute.
+        target_bytes: size of the file; None where `quality` is given.
+        quality: `ssim:0.72` or `psnr:25`, checked in that measure; None where `target_bytes` is given.
+        latent: `z`, or `all` latents; None for all that the generator has.
         seed: of the initial latents.
-        budget: how much to compute.
+        budget: how much to search with z alone.
+        grid_budget: how much to search with all latents.
 
     Raises:
         ValueError: not one of size and quality, or one that no file can have.
@@ -139,30 +107,33 @@ class AutoCodec(LatentCodec):
     def __init__(
         self,
         generator: Generator,
-        losses: Mapping[str, nn.Module],
-        lrs: LearningRates,
+        loss: nn.Module,
+        reversal: Reversal,
         device: Device,
         target_bytes: FileSize | None = None,
         quality: str | None = None,
-        judge: Literal["ssim", "psnr"] = "ssim",
-        restarts: Count = 1,
+        latent: Levels | None = None,
         seed: int = 0,
-        budget: Budget = Budget(),
+        budget: RateBudget = Z_BUDGET,
+        grid_budget: RateBudget = GRID_BUDGET,
     ) -> None:
         if (target_bytes is None) == (quality is None):
             raise ValueError("give one of target_bytes (codec.target_bytes=250) and quality (codec.quality=ssim:0.72)")
-        if not losses:
-            raise ValueError("codec.losses must name at least one loss, such as {mse: {_target_: ganrev.reversal.MSE}}")
-        self.target_bytes = target_bytes
-        self.measure: str = judge
-        self.target_quality: float | None = None
-        if quality is not None:
-            self.measure, self.target_quality = parse_quality(quality)
-        self.limit = _distortion_limit(self.measure, self.target_quality)
-        super().__init__(generator, _JUDGES[self.measure](), Range("fitted"), True, device, seed)
-        self.losses = {name: loss.to(device.torch_device) for name, loss in losses.items()}
-        self.lanes = [(name, lr, r) for name in losses for lr in lrs for r in range(restarts)]
-        self.budget = budget
+        levels: Levels = ("z" if generator.grid is None else "all") if latent is None else latent
+        super().__init__(generator, loss, Range("fitted"), True, device, seed, levels)
+        self.target_bytes, self.quality, self.reversal = target_bytes, quality, reversal
+        self.target = Target(target_bytes) if quality is None else self._target_of(quality)
+        self.budgets: dict[Levels, RateBudget] = {"z": budget, "all": grid_budget}
+        z_coder = LatentCoder(self.generator, Range("fitted"), True, "z")
+        self.searches: dict[Levels, SymbolSearch] = {"z": SymbolSearch(self.renderer, self.loss, z_coder)}
+        if levels == "all":
+            self.searches["all"] = self.search
+        if reversal.init == "linear":
+            self.renderer.fast_generator.invert_linear_map(self._blank())  # one without says so now
+
+    def _target_of(self, quality: str) -> Target:
+        measure, value = parse_quality(quality)
+        return Target(judge=_JUDGES[measure]().to(self.device.torch_device), limit=_distortion_limit(measure, value))
 
     def encode_with_report(self, images: Tensor) -> EncodeReport:
         """Compress uint8 [N, 3, S, S] RGB to N `.gr` files; the report says what was chosen."""
@@ -174,90 +145,90 @@ class AutoCodec(LatentCodec):
         check_images(images, self.image_size)
         if not len(images):
             return [], []
-        z, lanes = self.reverse(images)
-        controller = RateController(
-            self.search, images, z, self.target_bytes, self.limit, self.seed, self.budget.rate_control
-        )
-        candidates = controller.run()
-        choices = [self._choice(one, self.lanes[lane]) for one, lane in zip(candidates, lanes, strict=True)]
-        return [candidate.blob for candidate in candidates], choices
+        z = self.reverse(images)
+        found = [self._controller(levels, images, z, self.target).run() for levels in self._tried(self.target)]
+        best = [min(each, key=lambda one: one.rank) for each in zip(*found, strict=True)]
+        return [one.blob for one in best], [self._choice(one, self.target) for one in best]
 
-    def _choice(self, found: Candidate, lane: tuple[str, float, int]) -> Choice:
-        quality = 1 - found.distortion if self.measure == "ssim" else 10 * math.log10(4 / found.distortion)
-        if self.target_bytes is None:
-            target, exhausted = f"{self.measure}:{self.target_quality:g}", False
-        else:
-            target = f"{self.target_bytes} bytes"
-            exhausted = found.search.lowest and len(found.blob) < self.target_bytes
-        loss, lr, restart = lane
+    def encode_curve(self, images: Tensor, sizes: Sequence[int]) -> dict[int, tuple[list[bytes], list[Choice]]]:
+        """Compress pictures to several sizes, for a curve: what a file of one size found begins that of the next.
+
+        Where a larger file would be worse, the smaller one is kept.
+
+        Args:
+            images: uint8 [N, 3, S, S] RGB.
+            sizes: in bytes.
+
+        Returns:
+            By size, N `.gr` files and what was chosen for each.
+        """
+        check_images(images, self.image_size)
+        if not sizes or min(sizes) < _SMALLEST:
+            raise ValueError(f"a curve needs sizes of at least {_SMALLEST} bytes, got {list(sizes)}")
+        if not len(images):
+            return {size: ([], []) for size in sizes}
+        z = self.reverse(images)
+        controllers: dict[Levels, RateController] = {}
+        curve: dict[int, tuple[list[bytes], list[Choice]]] = {}
+        last: list[Candidate] = []
+        for size in sorted(set(sizes)):
+            target = Target(size)
+            found: list[list[Candidate]] = []
+            for levels in self._tried(target):
+                if levels in controllers:
+                    found.append(controllers[levels].go_on(size))
+                else:
+                    controllers[levels] = self._controller(levels, images, z, target)
+                    found.append(controllers[levels].run())
+            best = [min(each, key=lambda one: one.rank) for each in zip(*found, strict=True)]
+            last = [
+                replace(old, hit=False, search=new.search) if _is_better(old, new) else new
+                for old, new in zip(last or best, best, strict=True)
+            ]
+            curve[size] = [one.blob for one in last], [self._choice(one, target) for one in last]
+        return curve
+
+    def _tried(self, target: Target) -> list[Levels]:
+        """Return with which latents to search."""
+        if "all" not in self.searches:
+            return ["z"]
+        if target.num_bytes is None or _Z_ALONE < target.num_bytes < _ALL_ALONE:
+            return ["z", "all"]
+        return ["z"] if target.num_bytes <= _Z_ALONE else ["all"]
+
+    def _controller(self, levels: Levels, images: Tensor, z: Tensor, target: Target) -> RateController:
+        return RateController(self.searches[levels], images, z, target, self.seed, self.budgets[levels])
+
+    def _choice(self, found: Candidate, target: Target) -> Choice:
+        exhausted = target.num_bytes is not None and found.search.lowest and len(found.blob) < target.num_bytes
         return Choice(
             num_bytes=len(found.blob),
-            measure=self.measure,
-            quality=quality,
-            loss=loss,
-            lr=lr,
-            restart=restart,
+            levels="all" if container.read(found.blob).has_grid else "z",
             lmbda=found.lmbda,
             step_size=found.step_size,
             hit=found.hit,
-            target=target,
+            target=str(self.quality) if target.num_bytes is None else f"{target.num_bytes} bytes",
             exhausted=exhausted,
         )
 
-    def reverse(self, images: Tensor) -> tuple[Tensor, list[int]]:
-        """Return latents float32 [N, D] of uint8 pictures [N, 3, S, S], and the lane that each came from."""
-        found = self.device.in_parts(lambda part: self._reverse_part(images[part]), len(images))
-        return torch.cat([z for z, _ in found]), [lane for _, lanes in found for lane in lanes]
-
-    def _reverse_part(self, images: Tensor) -> tuple[Tensor, list[int]]:
-        """Descend in every lane of a few pictures, and drop the worse lanes after each rung."""
-        num_lanes, num_steps = len(self.lanes), self.budget.num_steps
-        targets = self.renderer.targets(images)
-        rungs = [Rung(steps, max(1, num_lanes // one_in)) for steps, one_in in self.budget.rungs]
-        num_staying = {rung.num_steps: rung.num_lanes for rung in [*rungs, Rung(num_steps, 1)]}
-        picture = torch.arange(len(images)).repeat_interleave(num_lanes).to(targets.device)
-        descent = self._start(images, targets[picture])
-        for step in ProgressBar(range(num_steps), desc="reversing", unit="step", leave=False, mininterval=0.5):
-            descent.step(0.5 * (1 + math.cos(math.pi * step / num_steps)))
-            stay = num_staying.get(descent.num_done)
-            if stay is not None and stay * len(images) < len(descent.lanes):
-                distortions = torch.full_like(descent.losses[:, 0], math.inf)
-                distortions[descent.lanes] = self._distortions(
-                    descent.z[descent.lanes], targets[picture[descent.lanes]]
-                )
-                distortions[descent.lost(self.generator.prior_std)] = math.inf
-                descent.drop(outranked(distortions, descent.dropped, num_lanes, stay))
-                descent.keep(~descent.dropped)
-        lrs = ",".join(f"{lr:g}" for lr in dict.fromkeys(lr for _, lr, _ in self.lanes))
-        lost = descent.lost(self.generator.prior_std)[descent.lanes]
-        check_converged(lost.view(len(images), -1), f"codec.lrs=[{lrs}]")
-        return descent.z[descent.lanes].cpu(), (descent.lanes % num_lanes).tolist()
-
-    def _start(self, images: Tensor, targets: Tensor) -> Descent:
-        """Return the descent of all lanes of uint8 pictures [N, 3, S, S], given the target x of each lane."""
-        starts = [
-            self.generator.sample_prior(1, lane_rng(self.seed, image, restart))
-            for image in images
-            for _, _, restart in self.lanes
-        ]
-        kinds = torch.tensor([list(self.losses).index(name) for name, _, _ in self.lanes]).repeat(len(images))
-        rates = torch.tensor([lr for _, lr, _ in self.lanes], device=targets.device).repeat(len(images))
-        return Descent(
-            torch.cat(starts).to(targets.device),
-            PictureLoss(self.renderer.fast_generator, list(self.losses.values()), targets, kinds),
-            lambda moved: torch.optim.Adam([moved], lr=1.0, betas=_BETAS),
-            self.budget.num_steps,
-            rates=rates,
-        )
-
-    @torch.no_grad()
-    def _distortions(self, z: Tensor, targets: Tensor) -> Tensor:
-        """Return the distortion of each lane's picture, [M], never NaN; latents [M, D], x [M, 3, S, S]."""
-        return self.loss(self.renderer.fast_generator(z), targets).float().nan_to_num(math.inf)
+    def reverse(self, images: Tensor) -> Tensor:
+        """Return z of the best lane of each uint8 picture [N, 3, S, S], float32 [N, latent_dim]."""
+        restarts = self.reversal.restarts
+        lane_images = images.repeat_interleave(restarts, dim=0)
+        rngs = [lane_rng(self.seed, image, i % restarts) for i, image in enumerate(lane_images)]
+        found, _ = reverse_lanes(self.renderer, self.loss, lane_images, rngs, self.reversal)
+        lanes = (~found.dropped).nonzero().flatten()
+        check_converged(found.lost[lanes].view(len(images), -1), f"reversal.lr={self.reversal.lr:g}")
+        costs = self.search.distortions(found.z[lanes].cpu(), lane_images[lanes])
+        best = best_lanes(costs.view(len(images), -1), found, lanes)
+        return found.z[lanes[best + torch.arange(0, len(lanes), len(lanes) // len(images))]].cpu()
 
 
-def _distortion_limit(measure: str, quality: float | None) -> float:
-    """Return the most distortion that a quality allows, by the measure's loss; infinite without a quality."""
-    if quality is None:
-        return math.inf
+def _is_better(old: Candidate, new: Candidate) -> bool:
+    """Return whether a file of a smaller size serves better than one that was searched for a larger."""
+    return not old.rank[0] and (new.rank[0] or old.loss < new.loss)
+
+
+def _distortion_limit(measure: str, quality: float) -> float:
+    """Return the most distortion that a quality allows, by the measure's loss."""
     return 1 - quality if measure == "ssim" else 4 / 10 ** (quality / 10)

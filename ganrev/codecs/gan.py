@@ -1,12 +1,12 @@
 """GAN reversal as a codec."""
 
 import dataclasses
-import math
 
 import torch
 from torch import Tensor, nn
 
 from ganrev.codecs.base import CodecIdentity, EncodeReport, check_images
+from ganrev.codecs.lanes import best_lanes, reverse_lanes
 from ganrev.codecs.latent_codec import LatentCodec
 from ganrev.coding.backends import Entropy
 from ganrev.coding.quantiser import Quantiser, dequantise, quantise
@@ -14,9 +14,9 @@ from ganrev.configuration.options import Positive, check_option, checked_options
 from ganrev.generator.base import Generator, Levels
 from ganrev.reversal.descent import check_converged
 from ganrev.reversal.device import Device
-from ganrev.reversal.reversing import ReversalResult, lane_rng, reverse
+from ganrev.reversal.reversing import lane_rng
 from ganrev.reversal.settings import Reversal
-from ganrev.reversal.trace import Recorder, make_trace
+from ganrev.reversal.trace import make_trace
 
 
 class GanCodec(LatentCodec):
@@ -77,12 +77,14 @@ class GanCodec(LatentCodec):
         restarts = self.reversal.restarts
         lane_images = images.repeat_interleave(restarts, dim=0)
         rngs = [lane_rng(self.seed, image, i % restarts) for i, image in enumerate(lane_images)]
-        found, recorders = self._reverse(lane_images, rngs)
+        found, recorders = reverse_lanes(self.renderer, self.loss, lane_images, rngs, self.reversal)
         # Round the lanes that reached the end, equally many of each picture, and keep the best.
         lanes = (~found.dropped).nonzero().flatten()
         check_converged(found.lost[lanes].view(len(images), -1), f"reversal.lr={self.reversal.lr:g}")
         symbols, costs = self._symbols(found.z[lanes].cpu(), lane_images[lanes], [rngs[lane] for lane in lanes])
-        best = _best(costs.view(len(images), -1), found, lanes) + torch.arange(0, len(lanes), len(lanes) // len(images))
+        best = best_lanes(costs.view(len(images), -1), found, lanes) + torch.arange(
+            0, len(lanes), len(lanes) // len(images)
+        )
         blobs = [self.coder.write(row, self.step_size) for row in symbols[best].numpy()]
         return EncodeReport(blobs, make_trace(found, recorders, lanes[best] % restarts, restarts).arrays())
 
@@ -90,25 +92,6 @@ class GanCodec(LatentCodec):
         """Quantise and code z [N, D] that were found before for uint8 pictures [N, 3, S, S]: N `.gr` files."""
         symbols, _ = self._symbols(z, images, [lane_rng(self.seed, image, 0) for image in images])
         return [self.coder.write(row, self.step_size) for row in symbols.numpy()]
-
-    def _reverse(self, images: Tensor, rngs: list[torch.Generator]) -> tuple[ReversalResult, list[Recorder]]:
-        """Reverse all lanes in parts that fit the device; returns the recorder of each part, too."""
-
-        def reverse_part(lanes: list[int]) -> tuple[ReversalResult, Recorder]:
-            recorder = Recorder(self.reversal.steps)
-            found = reverse(
-                self.renderer.fast_generator,
-                self.loss,
-                self.renderer.targets(images[lanes]),
-                [rngs[lane] for lane in lanes],
-                self.reversal,
-                recorder,
-                f"reversing {lanes[0] + 1}-{lanes[-1] + 1} of {len(images)} lanes",
-            )
-            return found, recorder
-
-        parts, recorders = zip(*self.device.in_parts(reverse_part, len(images), self.reversal.restarts), strict=True)
-        return ReversalResult.join(parts), list(recorders)
 
     def _symbols(self, z: Tensor, images: Tensor, rngs: list[torch.Generator]) -> tuple[Tensor, Tensor]:
         """Return the symbols of each lane, int32 [L, D], and what chooses among restarts, float32 [L].
@@ -131,18 +114,3 @@ class GanCodec(LatentCodec):
         )
         better = (searched_cost <= plain_cost)[:, None]
         return torch.where(better, searched, plain), torch.minimum(plain_cost, searched_cost)
-
-
-def _best(costs: Tensor, found: ReversalResult, lanes: Tensor) -> Tensor:
-    """Return which lane of each picture wins, int64 [N]: the cheapest that has not diverged.
-
-    Where all have, and some are not lost, the cheapest of these: few steps may end above a start that was good.
-
-    Args:
-        costs: float32 [N, R], of the lanes that went on to the end.
-        found: of all lanes.
-        lanes: which of them went on, int64 [N * R].
-    """
-    diverged, lost = (verdict[lanes].view(costs.shape) for verdict in (found.diverged, found.lost))
-    left_out = torch.where(diverged.all(dim=1, keepdim=True), lost, diverged)
-    return costs.masked_fill(left_out, math.inf).argmin(dim=1)

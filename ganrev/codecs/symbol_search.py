@@ -113,14 +113,14 @@ class SymbolSearch:
         return torch.cat(symbols), torch.cat(latents)
 
     @torch.no_grad()
-    def distortions(self, z: Tensor, images: Tensor) -> Tensor:
+    def distortions(self, z: Tensor, images: Tensor, judge: nn.Module | None = None) -> Tensor:
         """Return the loss of each picture that the decoder will draw from latents [L, D], float32 [L] on the CPU.
 
-        It is infinite where the latents give no finite picture.
+        It is infinite where the latents give no finite picture; by another loss where there is a judge.
         """
         drawn = self.renderer.draw(z)
         pairs = zip(to_x(drawn).split(_BATCH_SIZE), to_x(images).split(_BATCH_SIZE), strict=True)
-        losses = [self.loss(*(x.to(self.renderer.device.torch_device) for x in pair)) for pair in pairs]
+        losses = [(judge or self.loss)(*(x.to(self.renderer.device.torch_device) for x in pair)) for pair in pairs]
         return torch.cat(losses).nan_to_num(float("inf")).cpu()
 
 

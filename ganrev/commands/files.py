@@ -77,20 +77,20 @@ def _read(path: Path) -> bytes:
 
 
 def _target(num_bytes: int | None, quality: str | None) -> list[str]:
-    """Return overrides for the size or the quality that the command line gives; none without."""
+    """Return overrides for the size or the quality that the command line gives; automatic mode at 250 bytes without."""
     if num_bytes is not None and quality is not None:
         raise ValueError("give --bytes or --quality, not both")
     if num_bytes is not None:
         return ["codec=gan_auto", f"codec.target_bytes={num_bytes}"]
     if quality is not None:
         return ["codec=gan_auto", "codec.target_bytes=null", f"codec.quality='{quality}'"]
-    return []
+    return ["codec=gan_auto"]
 
 
 @click.command()
 @_INPUT
 @_OUTPUT
-@click.option("--bytes", "num_bytes", type=int, metavar="N", help="a file of this size; all other options are chosen")
+@click.option("--bytes", "num_bytes", type=int, metavar="N", help="a file of this size; 250 without -- codec=gan")
 @click.option("--quality", metavar="Q", help="ssim:0.72 or psnr:25, in as few bytes as it takes")
 @with_overrides
 def compress(
@@ -101,7 +101,7 @@ def compress(
     \b
     ganrev compress face.jpg -o face.gr
     ganrev compress face.jpg -o face.gr --bytes 250
-    ganrev compress face.jpg -o face.gr -- loss=mse quant=standard
+    ganrev compress face.jpg -o face.gr -- codec=gan loss=mse quant=standard
     """
     check_output(output, source)
     data = _read(source)

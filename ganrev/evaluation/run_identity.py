@@ -117,9 +117,17 @@ def modern_config(config: DictConfig) -> DictConfig:
 
     def modern(node: dict[str, Any]) -> dict[str, Any]:
         target = node.get("_target_")
-        return node | {"_target_": TARGETS[target]} if target in TARGETS else node
+        node = node | {"_target_": TARGETS[target]} if target in TARGETS else node
+        return _decodable(node) if node.get("_target_") == "ganrev.codecs.AutoCodec" and "losses" in node else node
 
     return OmegaConf.create(_map_dicts(to_dict(config, resolve=False), modern))
+
+
+def _decodable(node: dict[str, Any]) -> dict[str, Any]:
+    """Return automatic mode's config of release 0.1.0 without what it chose among: enough to decode its files."""
+    gone = ("losses", "lrs", "restarts", "judge", "budget")
+    kept = {key: value for key, value in node.items() if key not in gone}
+    return kept | {"loss": {"_target_": "ganrev.reversal.SSIM"}, "reversal": {"_target_": "ganrev.reversal.Reversal"}}
 
 
 def _map_dicts(value: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:

@@ -15,7 +15,7 @@ from ganrev.pixels import to_images, to_png, to_x
 from tests.tiny import OVERRIDES, compose_config, smooth_images
 
 SMALL_BUDGET = [
-    "+codec.budget={_target_: ganrev.codecs.Budget, num_steps: 35, rungs: [[5, 2], [15, 4]]}",
+    "reversal.steps=20",
     "+codec.budget.rate_control._target_=ganrev.codecs.rate_control.RateBudget",
     "+codec.budget.rate_control.search={_target_: ganrev.coding.Effort, num_steps: 10, lr: 0.03, num_rounds: 5}",
 ]

@@ -5,7 +5,7 @@ import torch
 from ganrev.pixels import to_images
 from tests.tiny import OVERRIDES, TinyGenerator
 
-TINY = ["--", *OVERRIDES]
+TINY = ["--", "codec=gan", *OVERRIDES]
 SEEN = [*TINY, "latent_scale=1", "quant=none", "reversal.steps=200"]
 
 

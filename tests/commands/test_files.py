@@ -52,6 +52,13 @@ def test_an_existing_output_is_replaced(photo, compressed, tmp_path):
     assert target.read_bytes() == compressed.read_bytes()
 
 
+def test_without_options_the_file_is_one_of_250_bytes(photo, tmp_path, capsys):
+    main(["compress", str(photo), "-o", str(tmp_path / "auto.gr"), "--", *OVERRIDES])
+    assert capsys.readouterr().out.startswith("chose z alone, ")
+    assert container.read((tmp_path / "auto.gr").read_bytes()).scaled
+    assert (tmp_path / "auto.gr").stat().st_size <= 250
+
+
 def test_overrides_are_used(photo, tmp_path):
     for step in (0.1, 1):
         main(["compress", str(photo), "-o", str(tmp_path / f"{step}.gr"), *TINY, f"quant.step={step}"])
@@ -136,5 +143,5 @@ def test_info_names_back_ends_as_they_are_named():
 
 
 def test_overrides_need_no_dashes(photo, compressed, tmp_path):
-    main(["compress", str(photo), *OVERRIDES, "-o", str(tmp_path / "again.gr")])
+    main(["compress", str(photo), "codec=gan", *OVERRIDES, "-o", str(tmp_path / "again.gr")])
     assert (tmp_path / "again.gr").read_bytes() == compressed.read_bytes()

@@ -49,7 +49,8 @@ def test_a_stored_run_verifies(name, capsys):
     assert f"{RUNS[name]['folder']}: decoded again, PSNR within" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", RUNS)
+# Automatic mode has other options since release 0.2.0: its older runs are read, but not taken for those of today.
+@pytest.mark.parametrize("name", sorted(set(RUNS) - {"automatic"}))
 def test_a_stored_run_is_not_repeated(name, checkout, monkeypatch):
     monkeypatch.setattr(runner, "_evaluate", lambda *arguments: pytest.fail("it ran again"))
     folder = runner.run(compose_config(*RUNS[name]["overrides"], "out=tests/stored_runs/runs"))

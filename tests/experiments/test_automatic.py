@@ -37,7 +37,7 @@ def test_automatic_mode_is_compared_with_the_best_of_the_grid():
 
 def test_the_command_of_automatic_mode(place, common):
     experiment = load("automatic") | {"target_bytes": 60}
-    experiment["automatic"] += ["codec.lrs=[0.1]"]
+    experiment["automatic"] += ["reversal.steps=20"]
     experiment["grid"] = {"reversal.lr": [0.1], "reversal.restarts": [1, 2], "quant.step": [0.2, 1.0]}
     path = place / "auto.yaml"
     path.write_text(yaml.safe_dump(experiment))

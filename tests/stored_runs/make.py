@@ -28,7 +28,7 @@ RUNS = {
     "unrounded": [*GAN, "quant=none"],
     "extreme": [*GAN, "quant=extreme", "reversal.restarts=2"],
     "ssim": [*GAN, "loss=ssim_l1", "quant=scaled", "entropy=range"],
-    "automatic": [*GAN, "codec=gan_auto", "codec.target_bytes=24", "codec.lrs=[0.2]"],
+    "automatic": [*GAN, "codec=gan_auto", "codec.target_bytes=24", "reversal.steps=20"],
     "jpeg": [*DRAWINGS, "codec=jpeg", "codec.quality=1"],
     "seen": [*GENERATOR, "data=seen", "data.limit=1", "data.seed=0", "codec=jpeg", "codec.quality=10"],
     "first_shard": [*GAN, "loss=l1", "data.shard=1/2"],

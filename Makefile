@@ -61,7 +61,7 @@ report: $(INSTALLED) ## one HTML file of stored runs: make report ARGS="--at 250
 test: $(INSTALLED) ## the test-suite
 	$(RUN) -m pytest $(ARGS)
 
-fuzz: $(INSTALLED) ## decode damaged files of every format for five minutes: make fuzz ARGS="--minutes 60"
+fuzz: $(INSTALLED) ## decode damaged files of every format for five minutes: make fuzz ARGS="--mutants 1000000 --minutes 60"
 	OMP_NUM_THREADS=1 $(RUN) -m tests.fuzz $(ARGS)
 
 coverage: $(INSTALLED) ## the test-suite, and which lines of the package it runs in its own process

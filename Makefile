@@ -49,7 +49,7 @@ automatic: $(INSTALLED) ## automatic mode against the best of a full grid
 sweep: $(INSTALLED) ## a grid over loss, learning rate, step and restarts, as one CSV
 	$(GANREV) sweep $(ARGS)
 
-bench: $(INSTALLED) ## speed and memory beside a plain loop, in six minutes: make bench ARGS="--quick"
+bench: $(INSTALLED) ## speed, memory and load beside a plain loop, in nine minutes: make bench ARGS="--quick"
 	$(GANREV) bench $(ARGS)
 
 collect: $(INSTALLED) ## merge shards (data.shard=1/4 ...) into whole runs: make collect ARGS="results/runs"

@@ -40,8 +40,10 @@ def throughput(num_jobs: int, num_steps: int, overrides: Sequence[str], spin: st
     del environment[SPIN]  # which this process has set for itself
     environment |= {SPIN: spin} if spin else {}
     command = python_module("experiments.bench.load", str(num_steps), *overrides)
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    jobs = [subprocess.Popen(command, env=environment, **pipes) for _ in range(num_jobs)]
+    jobs = [
+        subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(num_jobs)
+    ]
     try:
         for job in jobs:
             _expect(job, _READY)

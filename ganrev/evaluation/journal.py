@@ -3,12 +3,16 @@
 import hashlib
 import io
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ganrev.evaluation.integrity import read_arrays
 from ganrev.files import write_whole
+
+_logger = logging.getLogger(__name__)
 
 
 class Journal:
@@ -26,13 +30,17 @@ class Journal:
         self._folder = folder / stage
 
     def find(self, names: list[str]) -> tuple[dict, dict[str, np.ndarray]] | None:
-        """Return what was kept for a batch, or None."""
+        """Return what was kept for a batch, or None; a damaged file is named and set aside."""
         path = self._path(names)
         if not path.exists():
             return None
-        with np.load(path) as stored:
-            arrays = dict(stored)
-        return json.loads(str(arrays.pop("result"))), arrays
+        try:
+            arrays = read_arrays(path)
+            return json.loads(str(arrays.pop("result"))), arrays
+        except (ValueError, LookupError):
+            aside = path.replace(path.with_suffix(".damaged"))
+            _logger.warning("%s is damaged: its batch is done again, and it is kept as %s", path, aside)
+            return None
 
     def keep(self, names: list[str], result: dict, arrays: dict[str, np.ndarray] | None = None) -> None:
         """Keep the result of a batch: values for JSON, which keeps every bit of a number, and arrays by name."""

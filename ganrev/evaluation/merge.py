@@ -73,6 +73,9 @@ def check_shards(shards: Sequence[Shard]) -> list[RunFolder]:
         there = " ".join(str(by_number[number]) for number in sorted(by_number))
         raise ValueError(f"data.shard={','.join(missing)} missing, or not finished; there is {there}")
     runs = [by_number[number].run for number in sorted(by_number)]
+    for run in runs:
+        if damage := run.find_damage():
+            raise ValueError(f"{run} is damaged: {damage}; give the command that made it again")
     _check_alike(runs)
     return runs
 
@@ -127,7 +130,7 @@ def collect(run: str, shards: Sequence[Shard], out: Path) -> RunFolder:
     """
     runs, target = check_shards(shards), RunFolder(out / run)
     with target.lock:
-        if not target.is_finished:
+        if not target.is_finished or target.find_damage():
             partial = target.under_way("merged")
             partial.remove()
             partial.begin()

@@ -145,11 +145,19 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
     target = RunFolder(Path(cfg.out) / (shard_name(name, *shard) if shard else name), codec.suffix)
     target.path.parent.mkdir(parents=True, exist_ok=True)
     with target.lock:
-        if target.is_finished and not cfg.force:
+        if target.is_finished and not cfg.force and not _set_aside_if_damaged(target):
             _logger.info("%s is there already; force=true repeats it", target)
             return target.path
         _finish(target, codec, pictures, overlap, cfg)
     return target.path
+
+
+def _set_aside_if_damaged(run: RunFolder) -> bool:
+    """Give a finished run whose record is damaged another name, and say so; returns whether it was damaged."""
+    damage = run.find_damage()
+    if damage:
+        _logger.warning("%s is damaged: %s. It is computed anew, and kept as %s", run, damage, run.set_aside())
+    return bool(damage)
 
 
 def _build_codec(cfg: DictConfig) -> DescribedCodec:
@@ -185,7 +193,7 @@ def _finish(target: RunFolder, codec: DescribedCodec, pictures: Pictures, overla
     partial = target.under_way()
     if cfg.force:
         partial.remove()
-    if not partial.is_finished:
+    if not partial.is_finished or _set_aside_if_damaged(partial):
         partial.begin()
         partial.write_config(cfg)
         _evaluate(codec, pictures, overlap, partial, cfg)

@@ -22,6 +22,7 @@ from ganrev.data.pictures import Pictures
 from ganrev.evaluation import metrics
 from ganrev.evaluation.child import ask_module
 from ganrev.evaluation.identity import compare_identities, summarise_identities
+from ganrev.evaluation.integrity import sha256
 from ganrev.evaluation.record import COLUMNS
 from ganrev.evaluation.run_folder import RunFolder, join_traces
 from ganrev.progress import ProgressBar
@@ -70,7 +71,7 @@ def encode_all(codec: DescribedCodec, pictures: Pictures, run: RunFolder, batch_
         names = pictures.names[batch]
         # Take the batch from the journal, or encode it.
         found = journal.find(names)
-        if found is None:
+        if found is None or not _are_there(run, found[0]):
             found = _encode_batch(codec, names, pictures.images[batch], run)
             journal.keep(names, *found)  # after the files, so that an entry means that they exist
         results.append(found[0])
@@ -86,10 +87,23 @@ def encode_all(codec: DescribedCodec, pictures: Pictures, run: RunFolder, batch_
     return Encoded(batches, seconds, failed, choices, join_traces(traces))
 
 
+def _are_there(run: RunFolder, result: dict[str, dict]) -> bool:
+    """Return whether the files of a batch that a journal remembers are those that were written."""
+    digests = result.get("digests", {})  # absent in journals of older versions
+    damaged = [name for name, digest in digests.items() if not run.has_blob(name, digest)]
+    for name in damaged:
+        _logger.warning("the file of %s in %s is damaged: its batch is encoded again", name, run)
+    return not damaged
+
+
 def _encode_batch(
     codec: DescribedCodec, names: list[str], images: Tensor, run: RunFolder
 ) -> tuple[dict[str, dict], dict[str, np.ndarray]]:
-    """Write a batch's files; returns `seconds`, `failed` and `choices` as in `Encoded`, and the trace."""
+    """Write a batch's files; returns `seconds`, `failed` and `choices` as in `Encoded`, and the trace.
+
+    `digests` beside them are those of the files.
+    """
+    digests: dict[str, str] = {}
     seconds: dict[str, float] = {}
     failed: dict[str, str] = {}
     choices: dict[str, dict] = {}
@@ -97,11 +111,12 @@ def _encode_batch(
     for group, report, elapsed in _encode(codec, names, images, failed):
         for name, blob in zip(group, report.blobs, strict=True):
             run.write_blob(name, blob)
+            digests[name] = sha256(blob)
             seconds[name] = elapsed / len(group)
         if report.choices:
             choices |= {name: dict(choice) for name, choice in zip(group, report.choices, strict=True)}
         traces += [report.trace] if report.trace else []
-    return {"seconds": seconds, "failed": failed, "choices": choices}, join_traces(traces)
+    return {"seconds": seconds, "failed": failed, "choices": choices, "digests": digests}, join_traces(traces)
 
 
 def _encode(

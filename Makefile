@@ -14,7 +14,7 @@ export MALLOC_TRIM_THRESHOLD_ = 100000000000
 export MALLOC_MMAP_MAX_ = 0
 export MALLOC_TOP_PAD_ = 100000000
 
-.PHONY: help install table1 table2 table figures rd automatic sweep bench collect report test fuzz kills coverage lint format generator clean
+.PHONY: help install table1 table2 table figures rd automatic sweep bench collect report test fuzz guided kills coverage lint format generator clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -63,6 +63,10 @@ test: $(INSTALLED) ## the test-suite
 
 fuzz: $(INSTALLED) ## decode damaged files of every format for five minutes: make fuzz ARGS="--mutants 1000000 --minutes 60"
 	OMP_NUM_THREADS=1 $(RUN) -m tests.fuzz $(ARGS)
+
+guided: $(INSTALLED) ## fuzzing guided by coverage, with Atheris: make guided ARGS="pca --minutes 15", or container
+	$(RUN) -m pip install --disable-pip-version-check --quiet --constraint constraints.txt atheris
+	OMP_NUM_THREADS=1 $(RUN) -m tests.fuzz.guided $(ARGS)
 
 kills: $(INSTALLED) ## kill a sweep fifty times, fill its disk ten times, count what is lost: make kills ARGS="--kills 5"
 	$(RUN) -m tests.kills $(ARGS)

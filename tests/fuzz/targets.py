@@ -236,15 +236,15 @@ def mutant(target: Target, rng: np.random.Generator) -> tuple[bytes, bool]:
     if rng.random() < 0.9:
         blob[: target.num_kept] = seed[: target.num_kept]
         if target.documented is ContainerError and len(blob) > _PCA_HEADER and rng.random() < 0.9:
-            kept = _mark(target, seed)
+            kept = seed_mark(target, seed)
             blob[kept] = seed[kept]
     fits = bool(rng.random() < 0.9)
     return target.with_checksum(bytes(blob)) if fits else bytes(blob), fits
 
 
-def _mark(target: Target, seed: bytes) -> slice:
-    """Return where a seed has its fingerprint: right before the checksum."""
-    size = target.header(seed) if target.header else 0
+def seed_mark(target: Target, blob: bytes) -> slice:
+    """Return where a file has its fingerprint: right before the checksum."""
+    size = target.header(blob) if target.header else 0
     num_bytes = 2 if target.name == ".pca" else container.FINGERPRINT_BYTES
     return slice(size - 2 - num_bytes, size - 2)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ganrev.evaluation.archives import RESULT
 from ganrev.evaluation.integrity import read_arrays
 from ganrev.files import write_whole
 
@@ -31,12 +32,12 @@ class Journal:
 
     def find(self, names: list[str]) -> tuple[dict, dict[str, np.ndarray]] | None:
         """Return what was kept for a batch, or None; a damaged file is named and set aside."""
-        path = self._path(names)
+        path = self.path(names)
         if not path.exists():
             return None
         try:
             arrays = read_arrays(path)
-            return json.loads(str(arrays.pop("result"))), arrays
+            return json.loads(str(arrays.pop(RESULT))), arrays
         except (ValueError, LookupError):
             aside = path.replace(path.with_suffix(".damaged"))
             _logger.warning("%s is damaged: its batch is done again, and it is kept as %s", path, aside)
@@ -46,9 +47,10 @@ class Journal:
         """Keep the result of a batch: values for JSON, which keeps every bit of a number, and arrays by name."""
         self._folder.mkdir(parents=True, exist_ok=True)
         file = io.BytesIO()
-        content: dict[str, Any] = {"result": np.array(json.dumps(result)), **(arrays or {})}
+        content: dict[str, Any] = {RESULT: np.array(json.dumps(result)), **(arrays or {})}
         np.savez(file, **content)
-        write_whole(self._path(names), file.getvalue())
+        write_whole(self.path(names), file.getvalue())
 
-    def _path(self, names: list[str]) -> Path:
+    def path(self, names: list[str]) -> Path:
+        """Return where the result of a batch is kept."""
         return self._folder / f"{hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]}.npz"

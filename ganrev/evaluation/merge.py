@@ -15,7 +15,7 @@ import pandas as pd
 from ganrev.evaluation import stages
 from ganrev.evaluation.provenance import combine
 from ganrev.evaluation.record import SCHEMA_VERSION
-from ganrev.evaluation.run_folder import RunFolder, join_traces
+from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.run_identity import parse_shard_name
 
 _COUNTS = (
@@ -104,7 +104,7 @@ def merge(runs: Sequence[RunFolder], target: RunFolder) -> None:
     # A shard ranks among its own pictures only, which is easier than among all.
     rows = rows.drop(columns="identity_rank", errors="ignore")
     target.write_rows(rows)
-    target.write_traces(join_traces([traces for run in runs if (traces := run.traces)]))
+    target.write_traces([run.traces_path for run in runs if run.traces_path.exists()])
     target.write_summary(_summarise(rows, [run.summary for run in runs], runs[0].suffix))
 
 

@@ -29,11 +29,12 @@ from PIL import Image
 from torch import Tensor
 
 from ganrev.configuration.configs import load_config
+from ganrev.evaluation.archives import join_archives
 from ganrev.evaluation.integrity import find_damage, read_arrays, read_json, sha256, write_sums
 from ganrev.evaluation.journal import Journal
 from ganrev.evaluation.record import TEXT_COLUMNS
 from ganrev.evaluation.run_identity import modern_config
-from ganrev.files import open_whole, to_json, write_whole
+from ganrev.files import to_json, write_whole
 from ganrev.locks import locked
 from ganrev.pixels import from_pillow, to_png
 
@@ -53,7 +54,7 @@ class RunFolder:
         self._rows = self.path / "rows.csv"
         self._summary = self.path / "summary.json"
         self._provenance = self.path / "provenance.json"
-        self._traces = self.path / "traces.npz"
+        self.traces_path = self.path / "traces.npz"
         self._blobs = self.path / "blobs"
         self._decoded = self.path / "decoded"
         self._recoded = self.path / "recoded"
@@ -129,7 +130,7 @@ class RunFolder:
     @property
     def traces(self) -> dict[str, np.ndarray]:
         """Arrays of the codec's trace by name (`Trace.arrays`); empty for a codec without one."""
-        return read_arrays(self._traces) if self._traces.exists() else {}
+        return read_arrays(self.traces_path) if self.traces_path.exists() else {}
 
     def write_config(self, config: DictConfig) -> None:
         """Store the resolved config."""
@@ -142,7 +143,7 @@ class RunFolder:
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Store the summary, which marks the run as finished, after a list of what belongs to it."""
         content = to_json(dict(summary)).encode()
-        record = (self._config, self._rows, self._provenance, self._traces, *self._blobs.glob("[!.]*"))
+        record = (self._config, self._rows, self._provenance, self.traces_path, *self._blobs.glob("[!.]*"))
         write_sums(self.path, (path for path in record if path.exists()), {self._summary.name: content})
         write_whole(self._summary, content)
 
@@ -150,11 +151,10 @@ class RunFolder:
         """Store the origin of the run."""
         write_whole(self._provenance, to_json(dict(origin)).encode())
 
-    def write_traces(self, traces: Mapping[str, Any]) -> None:
-        """Store the codec's trace, arrays by name, if there is one."""
-        if traces:
-            with open_whole(self._traces) as file:
-                np.savez_compressed(file, **traces)
+    def write_traces(self, parts: Sequence[Path]) -> None:
+        """Store the codec's trace, if there is one, joined from archives of its parts in their order."""
+        if parts:
+            join_archives(parts, self.traces_path)
 
     # ---- files and pictures
 

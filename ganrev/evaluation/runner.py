@@ -210,7 +210,7 @@ def _evaluate(codec: DescribedCodec, pictures: Pictures, overlap: Overlap, run: 
     decode_seconds = stages.decode_all(run, encoded.batches)
     rows = stages.score(codec, pictures, run, encoded, decode_seconds)
     run.write_rows(rows)
-    run.write_traces(encoded.traces)
+    run.write_traces([run.journal("encode").path(names) for names in encoded.traced])
     run.write_summary(_summarise(rows, encoded, pictures, overlap, codec.suffix))
 
 
@@ -229,7 +229,6 @@ def _summarise(
     rows: pd.DataFrame, encoded: stages.Encoded, pictures: Pictures, overlap: Overlap, suffix: str
 ) -> dict[str, Any]:
     """Return the summary, by the keys of `ganrev.evaluation.record.SUMMARY`."""
-    diverged = encoded.traces.get("diverged")
     return (
         {"schema": SCHEMA_VERSION, "suffix": suffix}
         | stages.summarise(rows)
@@ -240,7 +239,7 @@ def _summarise(
             "images_seen_in_training": len(overlap.trained_on),
             "images_alike_in_training": len(overlap.alike),
             "images_unchecked_in_training": overlap.num_unchecked,
-            "lanes": 0 if diverged is None else diverged.size,
-            "lanes_diverged": 0 if diverged is None else int(diverged.sum()),
+            "lanes": encoded.num_lanes,
+            "lanes_diverged": encoded.num_diverged,
         }
     )

@@ -41,14 +41,18 @@ class Encoded:
         seconds: encode time by name, the batch's time shared equally.
         failed: reason by name, for pictures that the codec refused.
         choices: what the codec chose for each picture, by name; empty for a codec that chooses nothing.
-        traces: the codec's traces, concatenated; empty for a codec without them.
+        traced: names of the pictures of each batch whose trace the run's journal has.
+        num_lanes: descents in all.
+        num_diverged: of these, how many diverged.
     """
 
     batches: list[list[str]]
     seconds: dict[str, float]
     failed: dict[str, str]
     choices: dict[str, dict]
-    traces: dict[str, np.ndarray]
+    traced: list[list[str]]
+    num_lanes: int
+    num_diverged: int
 
 
 @checked_options("")
@@ -64,7 +68,7 @@ def encode_all(codec: DescribedCodec, pictures: Pictures, run: RunFolder, batch_
     """
     batch_size = check_batch_size(batch_size)
     journal = run.journal("encode")
-    results, traces = [], []
+    results, traced, num_lanes, num_diverged = [], [], 0, 0
     bar = ProgressBar(total=len(pictures.names), desc="encoding", unit="picture", leave=False)
     for begin in range(0, len(pictures.names), batch_size):
         batch = slice(begin, begin + batch_size)
@@ -75,7 +79,10 @@ def encode_all(codec: DescribedCodec, pictures: Pictures, run: RunFolder, batch_
             found = _encode_batch(codec, names, pictures.images[batch], run)
             journal.keep(names, *found)  # after the files, so that an entry means that they exist
         results.append(found[0])
-        traces += [found[1]] if found[1] else []
+        if found[1]:  # long; it stays in the journal until the run is finished
+            traced.append(names)
+            diverged = found[1].get("diverged", np.zeros(0, bool))
+            num_lanes, num_diverged = num_lanes + diverged.size, num_diverged + int(diverged.sum())
         bar.update(len(names))
     bar.close()
     # Put the batches together.
@@ -84,7 +91,7 @@ def encode_all(codec: DescribedCodec, pictures: Pictures, run: RunFolder, batch_
         for key in ("seconds", "failed", "choices")
     )
     batches = [list(result["seconds"]) for result in results if result["seconds"]]
-    return Encoded(batches, seconds, failed, choices, join_traces(traces))
+    return Encoded(batches, seconds, failed, choices, traced, num_lanes, num_diverged)
 
 
 def _are_there(run: RunFolder, result: dict[str, dict]) -> bool:

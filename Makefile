@@ -14,7 +14,7 @@ export MALLOC_TRIM_THRESHOLD_ = 100000000000
 export MALLOC_MMAP_MAX_ = 0
 export MALLOC_TOP_PAD_ = 100000000
 
-.PHONY: help install table1 table2 table figures rd automatic sweep bench collect report test fuzz guided kills coverage lint format generator clean
+.PHONY: help install table1 table2 table figures rd automatic sweep bench scale collect report test fuzz guided kills coverage lint format generator clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ sweep: $(INSTALLED) ## a grid over loss, learning rate, step and restarts, as on
 
 bench: $(INSTALLED) ## speed, memory and load beside a plain loop, in nine minutes: make bench ARGS="--quick"
 	$(GANREV) bench $(ARGS)
+
+scale: $(INSTALLED) ## peak memory of runs over 1,000 and 10,000 pictures, of decoding them, and of make table1
+	$(RUN) -m experiments.bench.scale $(ARGS)
 
 collect: $(INSTALLED) ## merge shards (data.shard=1/4 ...) into whole runs: make collect ARGS="results/runs"
 	$(GANREV) collect $(ARGS)

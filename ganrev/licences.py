@@ -88,10 +88,14 @@ def _canonical(name: str) -> str:
 def _component(distribution: metadata.Distribution) -> Component:
     said = distribution.metadata
     kinds = [line.split(" :: ")[-1] for line in said.get_all("Classifier") or [] if line.startswith("License ::")]
-    own = (said.get("License") or "").strip()
+    own = _field(said, "License")
     short = own if own != "UNKNOWN" and len(own) <= _LONGEST and "\n" not in own else ""
-    words = said.get("License-Expression") or short or ", ".join(kinds) or _from_files(distribution)
+    words = _field(said, "License-Expression") or short or ", ".join(kinds) or _from_files(distribution)
     return Component(f"{said['Name']} {distribution.version}", words, "Python package")
+
+
+def _field(said: metadata.PackageMetadata, name: str) -> str:
+    return (said.get_all(name) or [""])[0].strip()
 
 
 def _from_files(distribution: metadata.Distribution) -> str:

@@ -14,7 +14,7 @@ export MALLOC_TRIM_THRESHOLD_ = 100000000000
 export MALLOC_MMAP_MAX_ = 0
 export MALLOC_TOP_PAD_ = 100000000
 
-.PHONY: help install table1 table2 table figures rd automatic sweep bench collect report test fuzz coverage lint format generator clean
+.PHONY: help install table1 table2 table figures rd automatic sweep bench scale collect report test fuzz guided kills coverage lint format generator clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -49,8 +49,11 @@ automatic: $(INSTALLED) ## automatic mode against the best of a full grid
 sweep: $(INSTALLED) ## a grid over loss, learning rate, step and restarts, as one CSV
 	$(GANREV) sweep $(ARGS)
 
-bench: $(INSTALLED) ## speed and memory beside a plain loop, in six minutes: make bench ARGS="--quick"
+bench: $(INSTALLED) ## speed, memory and load beside a plain loop, in nine minutes: make bench ARGS="--quick"
 	$(GANREV) bench $(ARGS)
+
+scale: $(INSTALLED) ## peak memory of runs over 1,000 and 10,000 pictures, of decoding them, and of make table1
+	$(RUN) -m experiments.bench.scale $(ARGS)
 
 collect: $(INSTALLED) ## merge shards (data.shard=1/4 ...) into whole runs: make collect ARGS="results/runs"
 	$(GANREV) collect $(ARGS)
@@ -61,8 +64,15 @@ report: $(INSTALLED) ## one HTML file of stored runs: make report ARGS="--at 250
 test: $(INSTALLED) ## the test-suite
 	$(RUN) -m pytest $(ARGS)
 
-fuzz: $(INSTALLED) ## decode damaged files of every format for five minutes: make fuzz ARGS="--minutes 60"
+fuzz: $(INSTALLED) ## decode damaged files of every format for five minutes: make fuzz ARGS="--mutants 1000000 --minutes 60"
 	OMP_NUM_THREADS=1 $(RUN) -m tests.fuzz $(ARGS)
+
+guided: $(INSTALLED) ## fuzzing guided by coverage, with Atheris: make guided ARGS="pca --minutes 15", or container
+	$(RUN) -m pip install --disable-pip-version-check --quiet --constraint constraints.txt atheris
+	OMP_NUM_THREADS=1 $(RUN) -m tests.fuzz.guided $(ARGS)
+
+kills: $(INSTALLED) ## kill a sweep fifty times, fill its disk ten times, count what is lost: make kills ARGS="--kills 5"
+	$(RUN) -m tests.kills $(ARGS)
 
 coverage: $(INSTALLED) ## the test-suite, and which lines of the package it runs in its own process
 	$(RUN) -m pytest --cov=ganrev --cov=baselines --cov=experiments --cov-report=term-missing:skip-covered $(ARGS)

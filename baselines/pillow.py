@@ -1,6 +1,7 @@
 """Codecs that Pillow writes and reads: PNG, JPEG, and what the newer ones beside them share."""
 
 import io
+import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
@@ -13,6 +14,8 @@ from baselines.search import Knobs, Settings, best_file
 from ganrev.codecs.base import check_blobs, check_images
 from ganrev.configuration.options import Count, Number, Whole, check_option, checked_options
 from ganrev.pixels import from_pillow, to_pillow, to_png
+
+_MOST_PIXELS = 1 << 22  # of 2048 x 2048: pictures of this program have 128 x 128, or a generator's size
 
 # What Pillow and its plug-ins raise for a file that is damaged.
 _DAMAGED = (
@@ -37,6 +40,7 @@ def decode_pictures(blobs: list[bytes], kind: str) -> Tensor:
     for number, blob in enumerate(blobs):
         try:
             with Image.open(io.BytesIO(blob), formats=[kind]) as picture:
+                _check_pixels(picture)
                 pictures.append(from_pillow(picture))
         except _DAMAGED as error:
             raise ValueError(f"file {number} of {len(blobs)} is not a whole {kind} file: {error}") from error
@@ -44,6 +48,12 @@ def decode_pictures(blobs: list[bytes], kind: str) -> Tensor:
     if len(sizes) > 1:
         raise ValueError(f"expected files of one size of picture, got heights and widths {sizes}; decode them apart")
     return torch.stack(pictures)
+
+
+def _check_pixels(picture: Image.Image) -> None:
+    """Raise ValueError for a picture that no codec here wrote, before it takes a gigabyte."""
+    if math.prod(picture.size) > _MOST_PIXELS:
+        raise ValueError(f"it declares {picture.width} x {picture.height} pixels, at most {_MOST_PIXELS} are decoded")
 
 
 class PNG:

@@ -33,6 +33,7 @@ COMMANDS = {
     "realism": ("measuring", "how real do a generator's samples look?"),
     "hash-rates": ("measuring", "how often the perceptual hash of training faces errs"),
     "fetch-identity": ("measuring", "fetch the network behind the column `identity`"),
+    "licences": ("reporting", "licences of all that is shipped, fetched or installed"),
     "train": ("training", "train the embedded generator (Hydra overrides follow)"),
     "latents": ("training", "how widely each latent spreads, and how visible it is"),
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ganrev.evaluation.fair_share import THREADS, num_cores
 from ganrev.evaluation.jobs import read_failed, read_records
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.pixels import to_pillow
@@ -39,7 +40,8 @@ def sweep(launcher, folder, *overrides):
     command = [sys.executable, str(ROOT / "run.py"), "-m", *LAUNCHERS[launcher], *overrides]
     command += ["data=folder", "data.root=pictures", "out=runs", "hydra.sweep.dir=logs"]
     path = os.pathsep.join([str(ROOT / "tests" / "quick"), str(ROOT)])
-    environment = os.environ | {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    environment = {key: value for key, value in os.environ.items() if key != THREADS}
+    environment |= {"TQDM_DISABLE": "1", "PYTHONPATH": path}
     environment |= {"RAY_AUTH_MODE": "disabled"}  # else ray leaves a token in the user's home
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stderr, read_records(folder / "logs" / "jobs")
@@ -56,7 +58,9 @@ def test_a_job_that_fails_does_not_stop_the_others(launcher, tmp_path):
     assert f"{' '.join(failed['overrides'])}\n    {failed['error']}" in complaint
     assert "codec.quality=10" in done["overrides"]
     assert Path(done["run"]).parent == tmp_path / "runs"
-    assert RunFolder(Path(done["run"])).summary["num_images"] == 1
+    run = RunFolder(Path(done["run"]))
+    assert run.summary["num_images"] == 1
+    assert run.provenance["hardware"]["threads"] == max(1, num_cores() // 2)  # a fair share
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from experiments.bench import measures, points
 from experiments.bench.drawing import draw_bench
+from experiments.bench.load import load
 from experiments.bench.plain import plain_generator
 from experiments.bench.race import curves, race, tile
 from experiments.composition import compose_config
@@ -68,7 +69,7 @@ def load_faces(folder: Path | None, codec: GanCodec, limit: int) -> tuple[Tensor
 
 
 def measure(codec: GanCodec, images: Tensor, plan: points.Plan) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Measure all points but memory.
+    """Measure all points but memory and load, which need processes of their own.
 
     Returns:
         The rows of `points.COLUMNS`, the curves of SSIM over seconds, and the operators ranked by their time.
@@ -116,7 +117,9 @@ def _settings(codec: GanCodec, images: Tensor, source: str) -> dict:
         },
         "tf32": {"matmul": torch.backends.cuda.matmul.allow_tf32, "cudnn": torch.backends.cudnn.allow_tf32},
         # glibc's settings change both speed and memory; the Makefile makes them.
-        "environment": {key: os.environ[key] for key in sorted(os.environ) if key.startswith(("MALLOC_", "OMP_"))},
+        "environment": {
+            key: os.environ[key] for key in sorted(os.environ) if key.startswith(("GOMP_", "MALLOC_", "OMP_"))
+        },
     }
 
 
@@ -128,9 +131,9 @@ def run(plan: points.Plan, overrides: Sequence[str], faces: Path | None, out: Pa
     origin = provenance()  # the load before, not that of the benchmark itself
     codec = make_codec(overrides)
     images, source = load_faces(faces, codec, plan.num_images)
-    remembered = points.memory(plan, overrides)
+    apart = points.memory(plan, overrides) + load(plan.jobs, plan.num_load_steps, plan.num_long_rounds, overrides)
     frame, ssim, operators = measure(codec, images, plan)
-    frame = pd.concat([frame, pd.DataFrame(remembered)], ignore_index=True).sort_values("point", kind="stable")
+    frame = pd.concat([frame, pd.DataFrame(apart)], ignore_index=True).sort_values("point", kind="stable")
     frame.to_csv(out / "bench.csv", index=False)
     ssim.to_csv(out / "ssim.csv", index=False)
     operators.to_csv(out / "operators.csv", index=False)

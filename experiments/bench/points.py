@@ -37,6 +37,8 @@ class Plan:
         lanes: batch sizes for growth; `CACHED_LANES` is one of them.
         memory_lanes: batch sizes whose memory is measured, each in a process of its own.
         num_timed_steps: of a measurement of speed.
+        jobs: numbers of simultaneous jobs whose throughput is measured; 1 is one of them.
+        num_load_steps: of each job.
         overrides: of configs/config.yaml; the user's come after them.
     """
 
@@ -48,11 +50,13 @@ class Plan:
     lanes: tuple[int, ...]
     memory_lanes: tuple[int, ...]
     num_timed_steps: int
+    jobs: tuple[int, ...]
+    num_load_steps: int
     overrides: tuple[str, ...] = ()
 
 
-FULL = Plan(8, 300, 150, 7, 2, (1, 2, 4, 8, 16, 32, 64, 128, 256), (1, 8, 64, 256), 20)
-QUICK = Plan(2, 20, 20, 2, 1, (1, 8, 16), (8,), 4, ("reversal.steps=10",))
+FULL = Plan(8, 300, 150, 7, 2, (1, 2, 4, 8, 16, 32, 64, 128, 256), (1, 8, 64, 256), 20, (1, 2, 4), 100)
+QUICK = Plan(2, 20, 20, 2, 1, (1, 8, 16), (8,), 4, (1, 2), 10, ("reversal.steps=10",))
 
 
 def rows_of(point: str, measure: str, unit: str, cases: Mapping[Case, measures.Values]) -> list[dict]:

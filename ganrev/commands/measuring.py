@@ -16,10 +16,10 @@ _FACES = "tar shards or folders of 128 x 128 faces; may be given several times"
 @click.option("--out", type=_PATH, default=Path("results/bench"), show_default=True, help="folder to write")
 @with_overrides
 def bench(faces: Path | None, quick: bool, out: Path, overrides: tuple[str, ...]) -> None:
-    """Measure speed and memory of reversal, in turn with a plain loop.
+    """Measure speed and memory of reversal, in turn with a plain loop, and several jobs at once.
 
     The plain loop does what public re-implementations do: one image at a time, float32, Adam at a constant rate, weight
-    gradients left on. Takes six minutes.
+    gradients left on. Takes nine minutes, and a machine without other work.
 
     \b
     ganrev bench --quick

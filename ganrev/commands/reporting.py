@@ -87,3 +87,15 @@ def export(folders: tuple[Path, ...], form: str, output: Path, name: str | None,
     curve = to_compressai(read_reported(folders, table), name)
     write_whole(output, to_json(curve).encode())
     print(f"{output}: {curve['name']}, {len(curve['results']['bpp'])} points")
+
+
+@click.command()
+def licences() -> None:
+    """Print the licences of all that ganrev ships, fetches when it is asked for, and stands on.
+
+    \b
+    ganrev licences | less
+    """
+    from ganrev.licences import to_text
+
+    click.echo(to_text())

@@ -10,10 +10,17 @@ def load_config(path: Path) -> DictConfig:
     """Read a YAML file.
 
     Raises:
-        ValueError: it holds a list, not keys and values.
+        ValueError: it holds a list, not keys and values, or is no YAML.
         OSError: there is no such file, or it cannot be read.
     """
-    config = OmegaConf.load(path)
+    try:
+        config = OmegaConf.load(path)
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise ValueError(f"{path} holds no keys and values ({error})") from error
+    except Exception as error:  # damaged bytes make YAML's reader raise nearly anything
+        raise ValueError(f"{path} is damaged, or no YAML ({error})") from error
     if not isinstance(config, DictConfig):
         raise ValueError(f"{path} must hold keys and values, got a list")
     return config

@@ -2,7 +2,7 @@
 
 import logging
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,31 +36,35 @@ def load_corpus(sources: Sequence[str | Path], size: int = 128) -> tuple[list[st
         if not source.exists():
             raise ValueError(f"there are no faces at {source}: give tar shards or folders of pictures")
         files = _read_folder(source) if source.is_dir() else _read_tar(source)
-        if not files:
-            raise ValueError(f"{source} holds no picture ({', '.join(sorted(_SUFFIXES))})")
+        num_before = len(names)
         for name, data in ProgressBar(files, desc=f"reading {source.name}", unit="face"):
             names.append(name)
             pictures.append(_pixels(data, f"{source}: {name}", size))
+        if len(names) == num_before:
+            raise ValueError(f"{source} holds no picture ({', '.join(sorted(_SUFFIXES))})")
     if not pictures:
         raise ValueError("there are no faces: give tar shards or folders of pictures")
-    stacked = torch.from_numpy(np.stack(pictures))
-    return names, stacked.permute(0, 3, 1, 2).contiguous()
+    images = torch.empty(len(pictures), 3, size, size, dtype=torch.uint8)
+    for place in reversed(range(len(pictures))):  # each is let go once it is copied: all would take memory twice
+        images[place] = torch.tensor(pictures.pop()).permute(2, 0, 1)
+    return names, images
 
 
-def _read_folder(folder: Path) -> list[tuple[str, bytes]]:
-    """Return name without suffix and content of each picture file, in the order of their names."""
+def _read_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name without suffix and content of each picture file, in the order of their names."""
     files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
-    return [(files[name].stem, files[name].read_bytes()) for name in _pictures(list(files), folder)]
+    for name in _pictures(list(files), folder):
+        yield files[name].stem, files[name].read_bytes()
 
 
-def _read_tar(shard: Path) -> list[tuple[str, bytes]]:
-    """Return name without suffix and content of each picture file, in the order of the shard."""
+def _read_tar(shard: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name without suffix and content of each picture file, in the order of the shard."""
     try:
         with tarfile.open(shard) as tar:
             members = [member for member in tar.getmembers() if member.isfile()]
             chosen = set(_pictures([member.name for member in members], shard))
             opened = ((member.name, tar.extractfile(member)) for member in members if member.name in chosen)
-            return [(Path(name).stem, file.read()) for name, file in opened if file is not None]
+            yield from ((Path(name).stem, file.read()) for name, file in opened if file is not None)
     except (tarfile.TarError, EOFError) as error:
         raise ValueError(f"{shard} is no whole tar file; give tar shards or folders of pictures") from error
 

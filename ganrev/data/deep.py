@@ -16,6 +16,7 @@ from PIL import Image, TiffImagePlugin
 
 _GREY_16 = {"I;16", "I;16L", "I;16B", "I;16N"}
 _COLOUR_16 = re.compile(r"(LA|RGB|RGBA|RGBa|RGBX);16[BLN]")
+_MOST_SAMPLES = 1 << 27  # 512 MiB of floats: 44 million pixels of three samples
 _SIGNED_OR_FLOAT = "its samples are signed or floating-point numbers, which have no fixed white; save it with 8 bits"
 _UNSUPPORTED = "its pixels of {} cannot be decoded; save it with 8 bits"
 
@@ -53,10 +54,18 @@ def deep_pixels(picture: Image.Image, layout: str, data: bytes) -> np.ndarray | 
 
 def _with_transparent_value(grey: np.ndarray, transparent: object) -> np.ndarray:
     """Scale 16-bit grey [H, W] to [0, 1]; where one value is transparent, as RGBA."""
-    x = grey.astype(np.float32) / 65535
-    if not isinstance(transparent, int):
-        return x
-    return np.dstack([x, x, x, (grey != transparent).astype(np.float32)])
+    if isinstance(transparent, int):
+        grey = np.dstack([grey, grey, grey, np.where(grey == transparent, 0, 65535).astype(grey.dtype)])
+    return _floats(grey) / 65535
+
+
+def _floats(pixels: np.ndarray) -> np.ndarray:
+    """Return samples as float32; ValueError for so many that they would take gigabytes."""
+    if pixels.size > _MOST_SAMPLES:
+        raise ValueError(
+            f"too large to be a photo: {pixels.size} samples of more than 8 bits, at most {_MOST_SAMPLES} are read"
+        )
+    return pixels.astype(np.float32)
 
 
 def _by_opencv(picture: Image.Image, data: bytes, layout: str, white: int = 65535) -> np.ndarray:
@@ -67,7 +76,7 @@ def _by_opencv(picture: Image.Image, data: bytes, layout: str, white: int = 6553
         pixels = None
     if pixels is None or pixels.dtype != np.uint16 or pixels.shape[:2] != picture.size[::-1]:
         raise ValueError(_UNSUPPORTED.format("more than 8 bits"))
-    x = pixels.astype(np.float32) / white
+    x = _floats(pixels) / white
     if x.ndim == 2:
         return x
     x = x[..., [2, 1, 0, 3][: x.shape[2]]]
@@ -92,7 +101,7 @@ def _tiff(picture: TiffImagePlugin.TiffImageFile, layout: str, data: bytes) -> n
         return None
     if picture.mode in _GREY_16 and len(bits) == 1:
         white = 2 ** bits.pop() - 1
-        grey = np.asarray(picture).astype(np.float32) / white
+        grey = _floats(np.asarray(picture)) / white
         return 1 - grey if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else grey
     if bits == {16} and tags.get(_PHOTOMETRIC) == _RGB:
         if tags.get(_PLANAR) == _SEPARATE:
@@ -115,7 +124,7 @@ def _planar_tiff(picture: TiffImagePlugin.TiffImageFile, data: bytes) -> np.ndar
         raise ValueError("truncated or damaged: its strips do not make whole planes")
     parts = [data[offset : offset + size] for offset, size in zip(offsets, sizes, strict=True)]
     planes = [_plane(picture, parts[count * i : count * (i + 1)], data[:2]) for i in range(min(samples, 4))]
-    x = np.stack(planes, axis=-1).astype(np.float32) / 65535
+    x = _floats(np.stack(planes, axis=-1)) / 65535
     extra = tags.get(338, (0,))[0]  # ExtraSamples: 1 is alpha that is multiplied in, 2 alpha that is not
     if samples == 3 or extra not in (1, 2):
         return x[..., :3]

@@ -11,6 +11,7 @@ import io
 import itertools
 import logging
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -34,6 +35,7 @@ _BROKEN = (
     struct.error,
     zlib.error,
 )
+_ROWS = 64  # of a picture that are computed with at a time
 _SAME_COLOUR = 2  # grey levels by which colours that count as the same may differ
 _CONVERTIBLE = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LA", "PA", "RGBA", "RGBa"}
 _UPRIGHT = {
@@ -83,13 +85,13 @@ class _DamagedError(ValueError):
 def _decode(data: bytes) -> tuple[Image.Image, int]:
     """Return the picture as it is stored, in mode RGB, and its EXIF orientation."""
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with _open(data) as picture:
             layout = _stored_layout(picture)  # loading forgets it
             picture.load()
             orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
     except UnidentifiedImageError as error:
         raise _DamagedError("not a picture, damaged at its start, or of a kind that Pillow cannot read") from error
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"too large to be a photo: {error}") from error
     except _BROKEN as error:
         raise _DamagedError(f"truncated or damaged: {error}") from error
@@ -97,6 +99,13 @@ def _decode(data: bytes) -> tuple[Image.Image, int]:
         return _to_rgb(picture, layout, data), orientation
     except (OSError, LookupError, TypeError, struct.error, zlib.error) as error:
         raise ValueError(f"truncated or damaged: {error}") from error
+
+
+def _open(data: bytes) -> ImageFile.ImageFile:
+    """Open a picture; one of more pixels than Pillow warns of (89 million) raises, rather than twice as many."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(data))
 
 
 def _stored_layout(picture: ImageFile.ImageFile) -> str:
@@ -121,7 +130,7 @@ def _to_rgb(picture: Image.Image, layout: str, data: bytes) -> Image.Image:
         return _to_srgb(picture, profile) if profile else picture.convert("RGB")
     elif picture.has_transparency_data:
         _scale_transparent_value(picture, layout)
-        rgb = _over_white(np.asarray(picture.convert("RGBA")).astype(np.float32) / 255)
+        rgb = _over_white(np.asarray(picture.convert("RGBA")), 255)
     else:
         rgb = picture.convert("RGB")
     return _to_srgb(rgb, profile) if profile else rgb
@@ -135,13 +144,17 @@ def _scale_transparent_value(picture: Image.Image, layout: str) -> None:
         picture.info["transparency"] = min(255, value * factor)
 
 
-def _over_white(x: np.ndarray) -> Image.Image:
-    """Scale float32 [H, W], [H, W, 3] or [H, W, 4] in [0, 1] to RGB, alpha laid over white."""
-    if x.ndim == 2:
-        x = np.repeat(x[..., None], 3, axis=2)
-    if x.shape[2] == 4:
-        x = x[..., :3] * x[..., 3:] + (1 - x[..., 3:])
-    return Image.fromarray(np.rint(x * 255).astype(np.uint8))
+def _over_white(pixels: np.ndarray, white: int = 1) -> Image.Image:
+    """Scale [H, W], [H, W, 3] or [H, W, 4] from 0 to `white` to RGB, alpha laid over white."""
+    rgb = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for begin in range(0, len(pixels), _ROWS):  # floats of the whole picture could take gigabytes
+        x = pixels[begin : begin + _ROWS].astype(np.float32) / white
+        if x.ndim == 2:
+            x = np.repeat(x[..., None], 3, axis=2)
+        if x.shape[2] == 4:
+            x = x[..., :3] * x[..., 3:] + (1 - x[..., 3:])
+        rgb[begin : begin + _ROWS] = np.rint(x * 255)
+    return Image.fromarray(rgb)
 
 
 # ---- colour profiles

@@ -200,23 +200,23 @@ def load_entries(entries: Sequence[Entry], crop: Crop, strict: bool) -> Pictures
     Raises:
         ValueError: no file can be used, or with `strict` one cannot.
     """
-    images: list[Tensor] = []
+    images = torch.empty(len(entries), 3, SIZE, SIZE, dtype=torch.uint8)  # filled one by one: a list would be a copy
     used: list[Entry] = []
     skipped: list[tuple[str, str]] = []
     # The bar shows only where reading takes long.
     for entry in ProgressBar(entries, desc="reading pictures", unit="picture", delay=1, leave=False):
         try:
-            images.append(read_picture(entry.read(), crop))
+            images[len(used)] = read_picture(entry.read(), crop)
             used.append(entry)
         except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
             if strict:
                 raise ValueError(f"{entry.file}: {error} (data.strict=false would skip it)") from error
             _logger.warning("skipped %s: %s", entry.file, error)
             skipped.append((entry.file, str(error)))
-    if not images:
+    if not used:
         file, reason = skipped[0]
         raise ValueError(f"none of the {len(skipped)} files could be used; the first is {file}: {reason}. {NEXT_STEPS}")
     identities = [e.celeba_identity for e in used]
     if not any(identities):
         identities = []
-    return Pictures(torch.stack(images), [e.name for e in used], [e.celeba_id for e in used], skipped, identities)
+    return Pictures(images[: len(used)], [e.name for e in used], [e.celeba_id for e in used], skipped, identities)

@@ -60,9 +60,10 @@ class Seen:
     def load(self) -> Pictures:
         """Draw the pictures, one at a time: the arithmetic of a batch may differ with its size."""
         weight = next(self.generator.parameters(), torch.empty(0))
-        images = []
+        side = self.generator.image_size
+        images = torch.empty(self.limit, 3, side, side, dtype=torch.uint8)
         for index in ProgressBar(range(self.limit), desc="drawing seen pictures", unit="picture", delay=1, leave=False):
             x = self.generator(seen_latent(self.generator, self.seed, index).to(weight.device)).float()
-            images.append(to_images(x).cpu())
+            images[index] = to_images(x)[0]
         names = [f"seen_{index:03d}" for index in range(self.limit)]
-        return Pictures(torch.cat(images), names, [None] * self.limit, drawn=True)
+        return Pictures(images, names, [None] * self.limit, drawn=True)

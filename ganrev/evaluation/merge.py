@@ -15,7 +15,7 @@ import pandas as pd
 from ganrev.evaluation import stages
 from ganrev.evaluation.provenance import combine
 from ganrev.evaluation.record import SCHEMA_VERSION
-from ganrev.evaluation.run_folder import RunFolder, join_traces
+from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.run_identity import parse_shard_name
 
 _COUNTS = (
@@ -73,6 +73,9 @@ def check_shards(shards: Sequence[Shard]) -> list[RunFolder]:
         there = " ".join(str(by_number[number]) for number in sorted(by_number))
         raise ValueError(f"data.shard={','.join(missing)} missing, or not finished; there is {there}")
     runs = [by_number[number].run for number in sorted(by_number)]
+    for run in runs:
+        if damage := run.find_damage():
+            raise ValueError(f"{run} is damaged: {damage}; give the command that made it again")
     _check_alike(runs)
     return runs
 
@@ -101,7 +104,7 @@ def merge(runs: Sequence[RunFolder], target: RunFolder) -> None:
     # A shard ranks among its own pictures only, which is easier than among all.
     rows = rows.drop(columns="identity_rank", errors="ignore")
     target.write_rows(rows)
-    target.write_traces(join_traces([traces for run in runs if (traces := run.traces)]))
+    target.write_traces([run.traces_path for run in runs if run.traces_path.exists()])
     target.write_summary(_summarise(rows, [run.summary for run in runs], runs[0].suffix))
 
 
@@ -127,7 +130,7 @@ def collect(run: str, shards: Sequence[Shard], out: Path) -> RunFolder:
     """
     runs, target = check_shards(shards), RunFolder(out / run)
     with target.lock:
-        if not target.is_finished:
+        if not target.is_finished or target.find_damage():
             partial = target.under_way("merged")
             partial.remove()
             partial.begin()

@@ -8,25 +8,29 @@
 | `rows.csv`, `summary.json`, `provenance.json` | the record (`ganrev.evaluation.record`); the summary comes last |
 | `traces.npz` | losses and latents under way, for figures; only of GAN reversal |
 | `recoded/<id>.csv` | rows of other quantisers for its latents (`ganrev.evaluation.recode`) |
+| `SHA256SUMS` | of all these but `decoded/` and `recoded/`, so that a damaged record is noticed |
 | `journal/` | finished batches, until the run is finished |
 """
 
+import itertools
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from json import loads
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from PIL import Image
 from torch import Tensor
 
 from ganrev.configuration.configs import load_config
+from ganrev.evaluation.archives import join_archives
+from ganrev.evaluation.integrity import find_damage, read_arrays, read_json, sha256, write_sums
 from ganrev.evaluation.journal import Journal
 from ganrev.evaluation.record import TEXT_COLUMNS
 from ganrev.evaluation.run_identity import modern_config
@@ -50,7 +54,7 @@ class RunFolder:
         self._rows = self.path / "rows.csv"
         self._summary = self.path / "summary.json"
         self._provenance = self.path / "provenance.json"
-        self._traces = self.path / "traces.npz"
+        self.traces_path = self.path / "traces.npz"
         self._blobs = self.path / "blobs"
         self._decoded = self.path / "decoded"
         self._recoded = self.path / "recoded"
@@ -81,6 +85,21 @@ class RunFolder:
         """Whether the run is complete: the summary is written last."""
         return self._summary.exists()
 
+    def find_damage(self) -> str:
+        """Return what is wrong with the record of a finished run; empty where it is what was written."""
+        try:
+            num_rows = len(self.rows)
+            if self.summary["num_images"] != num_rows or not self.provenance["data"] or not self.config.codec:
+                return f"its summary speaks of other than {num_rows} rows"
+        except (OSError, ValueError, KeyError, TypeError, OmegaConfBaseException) as error:
+            return str(error) or type(error).__name__
+        return find_damage(self.path)
+
+    def set_aside(self) -> Path:
+        """Give the folder another name, under which no run looks for it; returns that."""
+        names = (self.path.with_name(f"{self.name}.damaged-{number}") for number in itertools.count(1))
+        return self.path.rename(next(path for path in names if not path.exists()))
+
     # ---- the record
 
     @property
@@ -96,12 +115,12 @@ class RunFolder:
     @property
     def summary(self) -> dict[str, Any]:
         """Means, intervals and counts, by the keys of `ganrev.evaluation.record.SUMMARY`."""
-        return loads(self._summary.read_text(encoding="utf-8"))
+        return read_json(self._summary)
 
     @property
     def provenance(self) -> dict[str, Any]:
         """Code, versions, hardware and data, by the keys of `ganrev.evaluation.record.PROVENANCE`."""
-        return loads(self._provenance.read_text(encoding="utf-8"))
+        return read_json(self._provenance)
 
     @property
     def has_provenance(self) -> bool:
@@ -111,31 +130,31 @@ class RunFolder:
     @property
     def traces(self) -> dict[str, np.ndarray]:
         """Arrays of the codec's trace by name (`Trace.arrays`); empty for a codec without one."""
-        if not self._traces.exists():
-            return {}
-        with np.load(self._traces) as stored:
-            return dict(stored)
+        return read_arrays(self.traces_path) if self.traces_path.exists() else {}
 
     def write_config(self, config: DictConfig) -> None:
         """Store the resolved config."""
-        OmegaConf.save(config, self._config, resolve=True)
+        write_whole(self._config, OmegaConf.to_yaml(config, resolve=True).encode())
 
     def write_rows(self, rows: pd.DataFrame) -> None:
         """Store one row for each picture."""
         write_whole(self._rows, rows.to_csv(index=False).encode())
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """Store the summary, which marks the run as finished."""
-        write_whole(self._summary, to_json(dict(summary)).encode())
+        """Store the summary, which marks the run as finished, after a list of what belongs to it."""
+        content = to_json(dict(summary)).encode()
+        record = (self._config, self._rows, self._provenance, self.traces_path, *self._blobs.glob("[!.]*"))
+        write_sums(self.path, (path for path in record if path.exists()), {self._summary.name: content})
+        write_whole(self._summary, content)
 
     def write_provenance(self, origin: Mapping[str, Any]) -> None:
         """Store the origin of the run."""
         write_whole(self._provenance, to_json(dict(origin)).encode())
 
-    def write_traces(self, traces: Mapping[str, Any]) -> None:
-        """Store the codec's trace, arrays by name, if there is one."""
-        if traces:
-            np.savez_compressed(self._traces, **traces)
+    def write_traces(self, parts: Sequence[Path]) -> None:
+        """Store the codec's trace, if there is one, joined from archives of its parts in their order."""
+        if parts:
+            join_archives(parts, self.traces_path)
 
     # ---- files and pictures
 
@@ -145,17 +164,22 @@ class RunFolder:
         if self._suffix is not None:
             return self._suffix
         recorded = self.summary.get("suffix") if self.is_finished else None
-        first = next(self._blobs.iterdir(), None)
+        first = next(self._blobs.glob("[!.]*"), None)
         return recorded or (first.suffix if first else "")
 
     @property
     def blob_names(self) -> list[str]:
         """Names of the pictures that have a file, sorted."""
-        return sorted(file.name.removesuffix(self.suffix) for file in self._blobs.iterdir())
+        return sorted(file.name.removesuffix(self.suffix) for file in self._blobs.glob("[!.]*"))
 
     def blob(self, name: str) -> bytes:
         """Return the whole file of a picture."""
         return (self._blobs / f"{name}{self.suffix}").read_bytes()
+
+    def has_blob(self, name: str, digest: str) -> bool:
+        """Return whether the file of a picture is there, of this SHA-256."""
+        path = self._blobs / f"{name}{self.suffix}"
+        return path.is_file() and sha256(path.read_bytes()) == digest
 
     def decoded(self, name: str) -> Tensor:
         """Return the decoded picture of a file, uint8 [3, H, W]."""
@@ -165,7 +189,7 @@ class RunFolder:
     def write_blob(self, name: str, blob: bytes) -> None:
         """Store the file of a picture."""
         self._blobs.mkdir(parents=True, exist_ok=True)
-        (self._blobs / f"{name}{self.suffix}").write_bytes(blob)
+        write_whole(self._blobs / f"{name}{self.suffix}", blob)
 
     def write_decoded(self, name: str, image: Tensor) -> None:
         """Store the decoded picture of a file, uint8 [3, H, W]."""

@@ -145,11 +145,19 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
     target = RunFolder(Path(cfg.out) / (shard_name(name, *shard) if shard else name), codec.suffix)
     target.path.parent.mkdir(parents=True, exist_ok=True)
     with target.lock:
-        if target.is_finished and not cfg.force:
+        if target.is_finished and not cfg.force and not _set_aside_if_damaged(target):
             _logger.info("%s is there already; force=true repeats it", target)
             return target.path
         _finish(target, codec, pictures, overlap, cfg)
     return target.path
+
+
+def _set_aside_if_damaged(run: RunFolder) -> bool:
+    """Give a finished run whose record is damaged another name, and say so; returns whether it was damaged."""
+    damage = run.find_damage()
+    if damage:
+        _logger.warning("%s is damaged: %s. It is computed anew, and kept as %s", run, damage, run.set_aside())
+    return bool(damage)
 
 
 def _build_codec(cfg: DictConfig) -> DescribedCodec:
@@ -185,7 +193,7 @@ def _finish(target: RunFolder, codec: DescribedCodec, pictures: Pictures, overla
     partial = target.under_way()
     if cfg.force:
         partial.remove()
-    if not partial.is_finished:
+    if not partial.is_finished or _set_aside_if_damaged(partial):
         partial.begin()
         partial.write_config(cfg)
         _evaluate(codec, pictures, overlap, partial, cfg)
@@ -202,7 +210,7 @@ def _evaluate(codec: DescribedCodec, pictures: Pictures, overlap: Overlap, run: 
     decode_seconds = stages.decode_all(run, encoded.batches)
     rows = stages.score(codec, pictures, run, encoded, decode_seconds)
     run.write_rows(rows)
-    run.write_traces(encoded.traces)
+    run.write_traces([run.journal("encode").path(names) for names in encoded.traced])
     run.write_summary(_summarise(rows, encoded, pictures, overlap, codec.suffix))
 
 
@@ -221,7 +229,6 @@ def _summarise(
     rows: pd.DataFrame, encoded: stages.Encoded, pictures: Pictures, overlap: Overlap, suffix: str
 ) -> dict[str, Any]:
     """Return the summary, by the keys of `ganrev.evaluation.record.SUMMARY`."""
-    diverged = encoded.traces.get("diverged")
     return (
         {"schema": SCHEMA_VERSION, "suffix": suffix}
         | stages.summarise(rows)
@@ -232,7 +239,7 @@ def _summarise(
             "images_seen_in_training": len(overlap.trained_on),
             "images_alike_in_training": len(overlap.alike),
             "images_unchecked_in_training": overlap.num_unchecked,
-            "lanes": 0 if diverged is None else diverged.size,
-            "lanes_diverged": 0 if diverged is None else int(diverged.sum()),
+            "lanes": encoded.num_lanes,
+            "lanes_diverged": encoded.num_diverged,
         }
     )

@@ -22,6 +22,7 @@ from ganrev.data.pictures import Pictures
 from ganrev.evaluation import metrics
 from ganrev.evaluation.child import ask_module
 from ganrev.evaluation.identity import compare_identities, summarise_identities
+from ganrev.evaluation.integrity import sha256
 from ganrev.evaluation.record import COLUMNS
 from ganrev.evaluation.run_folder import RunFolder, join_traces
 from ganrev.progress import ProgressBar
@@ -40,14 +41,18 @@ class Encoded:
         seconds: encode time by name, the batch's time shared equally.
         failed: reason by name, for pictures that the codec refused.
         choices: what the codec chose for each picture, by name; empty for a codec that chooses nothing.
-        traces: the codec's traces, concatenated; empty for a codec without them.
+        traced: names of the pictures of each batch whose trace the run's journal has.
+        num_lanes: descents in all.
+        num_diverged: of these, how many diverged.
     """
 
     batches: list[list[str]]
     seconds: dict[str, float]
     failed: dict[str, str]
     choices: dict[str, dict]
-    traces: dict[str, np.ndarray]
+    traced: list[list[str]]
+    num_lanes: int
+    num_diverged: int
 
 
 @checked_options("")
@@ -63,18 +68,21 @@ def encode_all(codec: DescribedCodec, pictures: Pictures, run: RunFolder, batch_
     """
     batch_size = check_batch_size(batch_size)
     journal = run.journal("encode")
-    results, traces = [], []
+    results, traced, num_lanes, num_diverged = [], [], 0, 0
     bar = ProgressBar(total=len(pictures.names), desc="encoding", unit="picture", leave=False)
     for begin in range(0, len(pictures.names), batch_size):
         batch = slice(begin, begin + batch_size)
         names = pictures.names[batch]
         # Take the batch from the journal, or encode it.
         found = journal.find(names)
-        if found is None:
+        if found is None or not _are_there(run, found[0]):
             found = _encode_batch(codec, names, pictures.images[batch], run)
             journal.keep(names, *found)  # after the files, so that an entry means that they exist
         results.append(found[0])
-        traces += [found[1]] if found[1] else []
+        if found[1]:  # long; it stays in the journal until the run is finished
+            traced.append(names)
+            diverged = found[1].get("diverged", np.zeros(0, bool))
+            num_lanes, num_diverged = num_lanes + diverged.size, num_diverged + int(diverged.sum())
         bar.update(len(names))
     bar.close()
     # Put the batches together.
@@ -83,13 +91,26 @@ def encode_all(codec: DescribedCodec, pictures: Pictures, run: RunFolder, batch_
         for key in ("seconds", "failed", "choices")
     )
     batches = [list(result["seconds"]) for result in results if result["seconds"]]
-    return Encoded(batches, seconds, failed, choices, join_traces(traces))
+    return Encoded(batches, seconds, failed, choices, traced, num_lanes, num_diverged)
+
+
+def _are_there(run: RunFolder, result: dict[str, dict]) -> bool:
+    """Return whether the files of a batch that a journal remembers are those that were written."""
+    digests = result.get("digests", {})  # absent in journals of older versions
+    damaged = [name for name, digest in digests.items() if not run.has_blob(name, digest)]
+    for name in damaged:
+        _logger.warning("the file of %s in %s is damaged: its batch is encoded again", name, run)
+    return not damaged
 
 
 def _encode_batch(
     codec: DescribedCodec, names: list[str], images: Tensor, run: RunFolder
 ) -> tuple[dict[str, dict], dict[str, np.ndarray]]:
-    """Write a batch's files; returns `seconds`, `failed` and `choices` as in `Encoded`, and the trace."""
+    """Write a batch's files; returns `seconds`, `failed` and `choices` as in `Encoded`, and the trace.
+
+    `digests` beside them are those of the files.
+    """
+    digests: dict[str, str] = {}
     seconds: dict[str, float] = {}
     failed: dict[str, str] = {}
     choices: dict[str, dict] = {}
@@ -97,11 +118,12 @@ def _encode_batch(
     for group, report, elapsed in _encode(codec, names, images, failed):
         for name, blob in zip(group, report.blobs, strict=True):
             run.write_blob(name, blob)
+            digests[name] = sha256(blob)
             seconds[name] = elapsed / len(group)
         if report.choices:
             choices |= {name: dict(choice) for name, choice in zip(group, report.choices, strict=True)}
         traces += [report.trace] if report.trace else []
-    return {"seconds": seconds, "failed": failed, "choices": choices}, join_traces(traces)
+    return {"seconds": seconds, "failed": failed, "choices": choices, "digests": digests}, join_traces(traces)
 
 
 def _encode(

@@ -72,6 +72,8 @@ def _check_complete(run: RunFolder, pictures: Pictures) -> None:
             f"{run}: {len(rows)} rows, but {len(run.blob_names)} files, or files of other names; "
             "repeat the run with force=true"
         )
+    if damage := run.find_damage():
+        raise ValueError(f"{run} is damaged: {damage}; give the command that made it again, and it is computed anew")
 
 
 def _rescore(run: RunFolder, pictures: Pictures) -> tuple[float, float]:

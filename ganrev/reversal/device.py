@@ -26,6 +26,8 @@ class Device:
         dtype: `float32`, `bfloat16`, or `auto`: bfloat16 where the hardware multiplies in it.
         lanes: pictures x restarts in one batch, or None for what suits the device (large batches fall out of a
             CPU's cache); fewer where memory runs out. It is for speed; results agree within rounding.
+        threads: of the processor, for this whole process; None for as many as OMP_NUM_THREADS says, or as there are
+            cores. They are for speed, too.
 
     Raises:
         ValueError: an unknown name or dtype, or CUDA where there is none.
@@ -37,6 +39,7 @@ class Device:
         name: DeviceName = "auto",
         dtype: Literal["auto", "float32", "bfloat16"] = "auto",
         lanes: Count | None = None,
+        threads: Count | None = None,
     ) -> None:
         if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -44,6 +47,8 @@ class Device:
             raise ValueError("device=cuda, but torch sees no CUDA device; use device=cpu or device=auto")
         self.torch_device = torch.device(name)
         self.dtype = _DTYPES[self._best_dtype() if dtype == "auto" else dtype]
+        if threads is not None:
+            torch.set_num_threads(threads)
         self.lanes = lanes or (256 if self.torch_device.type == "cuda" else 8)
 
     def _best_dtype(self) -> str:

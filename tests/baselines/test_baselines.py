@@ -12,6 +12,7 @@ from PIL import Image
 from baselines.kmeans import KMeans
 from baselines.pillow import JPEG, PNG
 from ganrev.evaluation.metrics import distortion
+from tests.picture_files import png
 from tests.tiny import smooth_images
 
 
@@ -152,6 +153,11 @@ def test_a_jpeg_that_claims_a_giant_picture_is_refused():
     blob[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"
     with pytest.raises(ValueError, match="not a whole JPEG file"):
         JPEG(10).decode([bytes(blob)])
+
+
+def test_a_file_that_declares_more_pixels_than_any_codec_wrote_is_refused():
+    with pytest.raises(ValueError, match="it declares 2049 x 2048 pixels, at most 4194304 are decoded"):
+        PNG().decode([png(2049, 8, 2, b"", height=2048)])
 
 
 def test_altered_files_are_decoded_or_refused_and_nothing_else():

@@ -1,6 +1,8 @@
 """The lossless back ends: what goes in comes out, the bytes are fixed, and a bad payload is refused."""
 
+import bz2
 import resource
+import zlib
 
 import numpy as np
 import pytest
@@ -282,3 +284,13 @@ def test_every_config_is_a_back_end_that_the_decoder_finds(config):
     back_end = instantiate(compose_config(f"entropy={config}").entropy)
     payload = back_end.encode(NARROW, scales(len(NARROW)))
     np.testing.assert_array_equal(backends.by_code(back_end.code).decode(payload, scales(len(NARROW))), NARROW)
+
+
+@pytest.mark.parametrize("kind", [Zlib, Bzip2])
+def test_streams_are_as_small_as_their_library_makes_them(kind):
+    rng = np.random.default_rng(0)
+    data = np.rint(rng.laplace(scale=2, size=60_000)).astype(np.int32).clip(-100, 100)
+    packed = pack(data)
+    best = {Zlib: zlib.compress, Bzip2: bz2.compress}
+    payload = kind().encode(data, np.zeros(len(data), np.int64))
+    assert len(payload) == len(best[kind](packed, 9))

@@ -7,7 +7,7 @@ import torch
 from ganrev.coding import container
 from ganrev.coding.backends import Bzip2, Range, Store
 from ganrev.coding.frame import CorruptFileError, WrongGeneratorError
-from ganrev.coding.latent_coder import LatentCoder
+from ganrev.coding.latent_coder import CodeLengths, LatentCoder
 from tests.tiny import TinyGenerator
 
 STEP_SIZES = torch.linspace(0.5, 2.0, 16)
@@ -70,3 +70,10 @@ def test_step_sizes_that_cannot_be_coded_are_refused():
     with pytest.raises(ValueError, match="quant=rd needs entropy"):
         coder(Bzip2()).check(0.25, prices=True)
     coder(Range("fitted")).check(0.25, prices=True)
+
+
+def test_symbols_beyond_the_table_of_lengths_count_like_its_ends():
+    lengths = CodeLengths(np.zeros((1, 3), np.int64), 2, torch.device("cpu"))
+    inside = lengths.bits(torch.tensor([[-2, 0, 2]]))
+    assert torch.equal(lengths.bits(torch.tensor([[-7, 0, 9]])), inside)
+    assert inside[0, 0] == inside[0, 2] > inside[0, 1]

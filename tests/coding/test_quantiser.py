@@ -7,7 +7,16 @@ from hydra.utils import instantiate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganrev.coding.quantiser import SYMBOL_LIMIT, Quantiser, dequantise, quantise
+from ganrev.coding import quantiser
+from ganrev.coding.quantiser import (
+    SYMBOL_LIMIT,
+    Quantiser,
+    RateDistortion,
+    ScaledQuantiser,
+    dequantise,
+    quantise,
+    step_size_for,
+)
 from ganrev.paths import config_dir
 from tests.tiny import compose_config
 
@@ -100,3 +109,24 @@ def test_every_config_is_a_quantiser(config):
 
 def test_any_step_by_an_override():
     assert instantiate(compose_config("quant.step=0.25").quant).step == 0.25
+
+
+def test_the_step_that_suits_lambda_balances_a_bit_and_the_loss():
+    """By hand: c s^2 = 12 (lambda / 8) / ln 2, times the factor that the search's own rounding allows."""
+    balance = (12 * 0.002 / (8 * 0.6931471805599453 * 0.5)) ** 0.5
+    assert step_size_for(0.002, 0.5) == pytest.approx(quantiser._COARSER * balance, rel=2**-8)
+    assert step_size_for(0.008, 0.5) == pytest.approx(2 * step_size_for(0.002, 0.5), rel=2**-7)
+    assert step_size_for(0.002, 2.0) == pytest.approx(step_size_for(0.002, 0.5) / 2, rel=2**-7)
+
+
+def test_rate_distortion_takes_its_step_from_lambda_or_as_it_is_given():
+    assert RateDistortion(lmbda=0.002).stored_step_size(7.0, 0.5) == step_size_for(0.002, 0.5)
+    given = RateDistortion(lmbda=0.002, step=0.3)
+    assert given.stored_step_size(7.0, 0.5) == ScaledQuantiser(0.3).stored_step_size(1.0, 9.0)
+    assert given.stored_step_size(7.0, 0.5) == float(torch.tensor(0.3).bfloat16())
+
+
+@pytest.mark.parametrize("step", [1e-45, 1e300])
+def test_a_given_step_of_rate_distortion_must_fit_the_file(step):
+    with pytest.raises(ValueError, match="cannot be stored"):
+        RateDistortion(lmbda=0.002, step=step).stored_step_size(1.0, 1.0)

@@ -9,6 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from ganrev.data import deep
 from ganrev.data.formats import decode_picture
 from tests.picture_files import png
 
@@ -254,3 +255,9 @@ def test_png_of_16_bit_colour_with_a_transparent_value():
 def test_png_of_16_bit_grey_with_alpha():
     row = struct.pack(">4H", 0, 32896, 65535, 0)
     np.testing.assert_array_equal(decoded(png(2, 16, 4, row)), [[[127] * 3, [255] * 3]])
+
+
+def test_more_deep_samples_than_memory_is_for_are_refused(monkeypatch):
+    monkeypatch.setattr(deep, "_MOST_SAMPLES", 100)
+    with pytest.raises(ValueError, match="too large to be a photo: 108 samples of more than 8 bits, at most 100"):
+        decode_picture(png(12, 16, 0, b"\0\0" * 12 + (b"\0" + b"\0\0" * 12) * 8, height=9))

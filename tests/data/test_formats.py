@@ -213,6 +213,19 @@ def test_a_picture_of_20000_by_20000_is_refused_before_it_is_decoded():
         decode_picture(png(20000, 8, 2, b"", height=20000))
 
 
+def test_a_small_file_of_a_hundred_million_pixels_is_refused_too():
+    """Pillow alone would warn, and take a gigabyte."""
+    with pytest.raises(ValueError, match="too large to be a photo"):
+        decode_picture(png(16, 8, 0, b"", height=7_471_120))
+
+
+def test_transparent_pictures_are_laid_over_white_strip_by_strip():
+    tall = Image.new("RGBA", (2, 200), (10, 20, 30, 0))
+    tall.paste((10, 20, 30, 255), (0, 100, 2, 200))
+    rows = decoded(encoded(tall))[:, 0]
+    assert rows[[0, 99, 100, 199]].tolist() == [[255] * 3, [255] * 3, [10, 20, 30], [10, 20, 30]]
+
+
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "AVIF", "TIFF"])
 def test_first_frame_of_several(format):
     frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from experiments import table
 from ganrev.cli import main
 from ganrev.evaluation import runner
+from ganrev.evaluation.integrity import SUMS
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.pixels import to_pillow
 from tests.tiny import OVERRIDES, compose_config, smooth_images
@@ -138,6 +139,7 @@ def test_shards_of_several_machines(shards, whole, tmp_path):
     for run in whole.values():
         (shards / f"{run.name}-2of3").rename(other / f"{run.name}-2of3")
     origin = other / f"{whole['gan'].name}-2of3" / "provenance.json"
+    (origin.parent / SUMS).unlink()
     origin.write_text(origin.read_text().replace('"cpu": "', '"cpu": "another '))
     assert call(other, shards) == 0
     assert all((other / run.name / "summary.json").exists() for run in whole.values())
@@ -178,8 +180,16 @@ def test_shards_of_other_batches_do_not_fit(shards, whole, common, capsys):
 def test_shards_of_other_columns_do_not_fit(shards, whole, capsys):
     rows = shards / f"{whole['gan'].name}-2of3" / "rows.csv"
     RunFolder(rows.parent).rows.assign(stlpips=0.1).to_csv(rows, index=False)
+    (rows.parent / SUMS).unlink()
     assert call(shards) == 1
     assert "different columns" in capsys.readouterr().err
+
+
+def test_a_damaged_shard_is_named(shards, whole, capsys):
+    rows = shards / f"{whole['gan'].name}-2of3" / "rows.csv"
+    rows.write_text(rows.read_text().replace("0", "1", 1))
+    assert call(shards) == 1
+    assert "-2of3 is damaged: rows.csv is not what was written" in capsys.readouterr().err
 
 
 def test_folders_without_shards(whole, tmp_path, capsys):
@@ -193,6 +203,7 @@ def test_a_merged_run_has_identities_but_no_ranks_which_were_among_a_shards_pict
     for number in (1, 2, 3):
         run = RunFolder(shards / f"{whole['png'].name}-{number}of3")
         run.write_rows(run.rows.assign(identity=0.1 * 3**number, identity_rank=1))
+        run.write_summary(run.summary)
     assert call(shards) == 0
     merged = RunFolder(shards / whole["png"].name)
     assert "identity_rank" not in merged.rows

@@ -43,6 +43,7 @@ def decode_here(monkeypatch):
 
 def test_every_file_of_a_run(finished):
     assert sorted(path.name for path in finished.iterdir()) == [
+        "SHA256SUMS",
         "blobs",
         "config.yaml",
         "decoded",

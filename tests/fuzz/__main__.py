@@ -1,47 +1,36 @@
 """`make fuzz`: decode mutants of files of every format, and count what must not happen.
 
-Prints a table; what was found is kept in results/fuzz, a file for each finding. Exits with status 1 where there is one:
-an exception that is not documented, more than a second of processor time, or more than 1.5 times the memory that good
-files take.
+Prints a table of all runs so far (they add up in results/fuzz/counts.json, and each makes other mutants); what was
+found is kept in results/fuzz, a file for each finding. Exits with status 1 where there is one: an exception that is not
+documented, more than a second of processor time, more than 1.5 times the memory that good files take, or more altered
+files let in than a checksum of 16 bits misses by chance.
 """
 
 import argparse
 import hashlib
+import signal
 import tempfile
 import time
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import torch
 
 from ganrev.terminal import print_anything
+from tests.fuzz.tally import MEMORY, Tally, num_mutants, read_tallies, to_text, write_tallies
 from tests.fuzz.targets import Target, all_targets, mutant
 
 SECONDS = 1.0  # of processor time, beyond which a decode counts as hanging
-MEMORY = 1.5  # times the peak of good files
+_GIVEN_UP = 20.0  # seconds of processor time after which a decode is broken off
+_AT_ONCE = 500  # mutants of one target
 _CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 
-@dataclass
-class Tally:
-    """What became of the mutants of one name of targets."""
-
-    executions: int = 0
-    decoded: int = 0
-    undocumented: Counter[str] = field(default_factory=Counter)
-    hangs: int = 0
-    slowest: float = 0.0
-    good_memory: int = 0
-    memory: int = 0
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether nothing was found."""
-        return not self.undocumented and not self.hangs and self.memory <= MEMORY * self.good_memory
+class Endless(BaseException):
+    """A decode was broken off; no decoder can catch this by mistake."""
 
 
 def peak_memory() -> int:
@@ -61,16 +50,17 @@ def forget_peak() -> None:
         return
 
 
-def fuzz_one(target: Target, rng: np.random.Generator, tally: Tally, num: int, findings: Path) -> None:
-    """Decode `num` mutants of a target."""
+def fuzz_one(target: Target, rng: np.random.Generator, num: int, findings: Path) -> Tally:
+    """Decode `num` mutants of a target; what is found goes into a folder."""
     forget_peak()
     for _ in range(2):
         for seed in target.seeds:
             target.decode(seed)
-    tally.good_memory = max(tally.good_memory, peak_memory())
+    tally = Tally(good_memory=peak_memory())
     forget_peak()
     for _ in range(num):
-        blob = mutant(target, rng)
+        blob, fits = mutant(target, rng)
+        decoded = tally.decoded
         began = time.process_time()
         fault = _decode(target, blob, tally)
         elapsed = time.process_time() - began
@@ -79,16 +69,24 @@ def fuzz_one(target: Target, rng: np.random.Generator, tally: Tally, num: int, f
             fault = fault or f"{elapsed:.1f} s"
         tally.slowest = max(tally.slowest, elapsed)
         peak = peak_memory()
-        if tally.good_memory and peak > MEMORY * tally.good_memory and peak > tally.memory:
-            fault = fault or f"{peak >> 10} MiB"
-        tally.memory = max(tally.memory, peak)
+        if peak > tally.memory:  # this one took more than all before
+            tally.memory = peak
+            allowed = tally.good_memory + (target.allowance(blob) if peak > MEMORY * tally.good_memory else 0)
+            tally.excess = max(tally.excess, peak / allowed if allowed else 0.0)
+            if tally.excess > MEMORY:
+                fault = fault or f"{peak >> 10} MiB"
         tally.executions += 1
+        if target.header and not fits and blob not in target.seeds:
+            tally.altered += 1
+            tally.let_in += tally.decoded - decoded
         if fault:
             _keep(target, blob, fault, findings)
+    return tally
 
 
 def _decode(target: Target, blob: bytes, tally: Tally) -> str:
     """Decode one mutant; returns what is wrong with that, empty for nothing."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, _GIVEN_UP)
     try:
         target.decode(blob)
         tally.decoded += 1
@@ -99,7 +97,13 @@ def _decode(target: Target, blob: bytes, tally: Tally) -> str:
             raise
         tally.undocumented[type(error).__name__] += 1
         return f"{type(error).__name__}: {error}"
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     return ""
+
+
+def _give_up(number: int, frame: FrameType | None) -> None:
+    raise Endless
 
 
 def _keep(target: Target, blob: bytes, fault: str, findings: Path) -> None:
@@ -109,51 +113,45 @@ def _keep(target: Target, blob: bytes, fault: str, findings: Path) -> None:
     print(f"{findings / name}: {fault.splitlines()[0][:100]}", flush=True)
 
 
-def rounds(targets: Sequence[Target], minutes: float) -> Iterator[Target]:
-    """Yield the targets in turn until the time is over, each name as often as any other."""
+def in_turn(targets: Sequence[Target], minutes: float, num: int | None) -> Iterator[Target]:
+    """Yield the targets in turn, each name as often as any other, until the time is over or `num` have been yielded."""
     by_name: dict[str, list[Target]] = {}
     for target in targets:
         by_name.setdefault(target.name, []).append(target)
     end = time.monotonic() + 60 * minutes
-    number = 0
-    while time.monotonic() < end:
+    given = 0
+    while True:
         for alike in by_name.values():
-            yield alike[number % len(alike)]
-        number += 1
-
-
-def to_text(tallies: dict[str, Tally]) -> str:
-    """Return the table of what was counted."""
-    lines = [("format", "mutants", "decoded", "undocumented", "hangs", "slowest, s", "peak, MiB", "of good files")]
-    for name, one in tallies.items():
-        undocumented = ", ".join(f"{count} {kind}" for kind, count in one.undocumented.items()) or "0"
-        share = f"{one.memory / one.good_memory:.2f}" if one.good_memory else "-"
-        counts = (str(one.executions), str(one.decoded), undocumented, str(one.hangs))
-        lines.append((name, *counts, f"{one.slowest:.3f}", f"{one.memory >> 10}", share))
-    total = sum(one.executions for one in tallies.values())
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([*table, f"{total} mutants, {sum(not one.is_clean for one in tallies.values())} formats at fault"])
+            if time.monotonic() > end or given == num:
+                return
+            yield alike[given // len(by_name) % len(alike)]
+            given += 1
 
 
 def main() -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5.0, help="how long  [default: 5]")
+    parser.add_argument("--minutes", type=float, default=5.0, help="at most  [default: 5]")
+    parser.add_argument("--mutants", type=int, help=f"at most, in parts of {_AT_ONCE}  [default: any number]")
     parser.add_argument("--seed", type=int, default=0, help="of the mutants  [default: 0]")
     parser.add_argument("--findings", type=Path, default=Path("results/fuzz"), help="folder  [default: results/fuzz]")
     parser.add_argument("--only", default="", help="formats whose names contain this")
     options = parser.parse_args()
     print_anything()
     warnings.simplefilter("ignore")  # Pillow's, of damaged metadata
+    signal.signal(signal.SIGVTALRM, _give_up)
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
-    rng = np.random.default_rng(options.seed)
+    counts = options.findings / "counts.json"
+    tallies = read_tallies(counts)
+    rng = np.random.default_rng([options.seed, num_mutants(tallies)])
+    parts = None if options.mutants is None else -(-options.mutants // _AT_ONCE)
     with tempfile.TemporaryDirectory() as folder:
         targets = [target for target in all_targets(folder) if options.only in target.name]
-        tallies = {target.name: Tally() for target in targets}
-        for target in rounds(targets, options.minutes):
-            fuzz_one(target, rng, tallies[target.name], 500, options.findings)
+        for target in in_turn(targets, options.minutes, parts):
+            found = fuzz_one(target, rng, _AT_ONCE, options.findings)
+            tallies.setdefault(target.name, Tally()).add(found)
+            write_tallies(tallies, counts)
     print(to_text(tallies))
     return int(not all(tally.is_clean for tally in tallies.values()))
 

@@ -3,34 +3,41 @@
 import binascii
 import io
 import json
+import math
 import struct
 import tempfile
+import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import safetensors.torch
 import torch
+from PIL import Image
 from torch import Tensor
 
 from baselines.components import Basis
 from baselines.kmeans import KMeans
+from baselines.newer import AVIF, HEIF, JPEG2000, JXL, WebP
 from baselines.pca import PCA
 from baselines.pillow import JPEG, PNG
 from ganrev.codecs.latent_codec import LatentCodec
 from ganrev.coding import backends, container
 from ganrev.coding.frame import ContainerError
+from ganrev.coding.latent_coder import LatentCoder
 from ganrev.contamination.card import ModelCard, read_card, write_card
 from ganrev.contamination.hashes import hash_faces, load_hashes
 from ganrev.data.formats import decode_picture
+from ganrev.data.png import SIGNATURE
 from ganrev.generator.weights import load_tensors
 from ganrev.pixels import to_pillow
 from tests.golden.make import BACK_ENDS, FOLDER, Table, TableGenerator, read_record
-from tests.tiny import smooth_images, tiny_codec
+from tests.tiny import TinyGridGenerator, smooth_images, tiny_codec
 
-_HEADERS = {1: 12, 2: 10}  # bytes of a .gr file's header, by version
+_HEADERS = {1: 12, 2: 10, 3: 10}  # bytes of a .gr file's header, by version
 _PCA_HEADER = 9
 
 
@@ -45,6 +52,7 @@ class Target:
         documented: what it may raise, and nothing else.
         header: size of a file's header, whose last two bytes are the checksum; None for a format without one.
         num_kept: first bytes that most mutants keep, since another magic or fingerprint hides all the rest.
+        allowance: memory in KiB that a good file of a mutant's declared size may take, beyond what the seeds take.
     """
 
     name: str
@@ -53,14 +61,30 @@ class Target:
     documented: type[Exception] = ValueError
     header: Callable[[bytes], int] | None = None
     num_kept: int = 0
+    allowance: Callable[[bytes], int] = lambda blob: 0
 
     def with_checksum(self, blob: bytes) -> bytes:
-        """Return a file with the checksum that its bytes should have."""
+        """Return a file with the checksums that its bytes should have."""
+        if blob.startswith(SIGNATURE):
+            return _with_png_checksums(blob)
         size = self.header(blob) if self.header else 0
         if not size or len(blob) < size:
             return blob
         head, payload = blob[: size - 2], blob[size:]
         return head + struct.pack("<H", binascii.crc_hqx(payload, binascii.crc_hqx(head, 0xFFFF))) + payload
+
+
+def _with_png_checksums(blob: bytes) -> bytes:
+    """Return a PNG whose chunks have the checksums that their bytes should have, as far as it has chunks."""
+    done, place = [SIGNATURE], len(SIGNATURE)
+    while place + 12 <= len(blob):
+        length = int.from_bytes(blob[place : place + 4], "big")
+        content = blob[place + 4 : place + 8 + length]
+        if place + 12 + length > len(blob):
+            break
+        done += [blob[place : place + 4], content, binascii.crc32(content).to_bytes(4, "big")]
+        place += 12 + length
+    return b"".join([*done, blob[place:]])
 
 
 class DrawingGenerator(TableGenerator):
@@ -97,6 +121,19 @@ def gr_targets() -> list[Target]:
     ]
 
 
+def grid_target() -> Target:
+    """Return the target of files with a grid beyond z, version 3."""
+    coder = LatentCoder(TinyGridGenerator(), backends.Range("fitted"), scaled=True, levels="all")
+    rng = np.random.default_rng(0)
+    widths = np.linspace(1, 0.2, coder.num_latents)
+    seeds = [
+        coder.write(np.round(rng.laplace(size=len(widths)) * spread * widths).astype(np.int32), step)
+        for spread in (0.5, 3.0, 300.0)
+        for step in (0.25, 2.0)
+    ]
+    return Target(".gr v3 fitted", seeds, coder.read, ContainerError, _gr_header, 2)
+
+
 def _decoder(codec: LatentCodec | PCA) -> Callable[[bytes], object]:
     return lambda blob: codec.decode([blob])
 
@@ -119,10 +156,12 @@ def pca_target() -> Target:
 def picture_targets() -> list[Target]:
     """Return targets of the files that Pillow reads for codecs, and of the reader of pictures."""
     images = smooth_images(2, 16)
-    codecs = {"JPEG codec": JPEG(10), "PNG codec": PNG(), "K-means codec": KMeans(4)}
+    codecs = [JPEG(10), PNG(), KMeans(4), WebP(20), AVIF(20), JPEG2000(25)]
+    codecs += [JXL(20)] if find_spec("pillow_jxl") else []
+    codecs += [HEIF(20)] if find_spec("pillow_heif") else []
     found = [
-        Target(name, codec.encode(images), lambda blob, codec=codec: codec.decode([blob]))
-        for name, codec in codecs.items()
+        Target(f"{type(codec).__name__} codec", codec.encode(images), lambda blob, codec=codec: codec.decode([blob]))
+        for codec in codecs
     ]
     seeds = []
     for kind in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "JPEG2000", "PPM"):
@@ -130,7 +169,16 @@ def picture_targets() -> list[Target]:
             buffer = io.BytesIO()
             to_pillow(images[0]).convert(mode).save(buffer, format=kind)
             seeds.append(buffer.getvalue())
-    return [*found, Target("picture files", seeds, decode_picture)]
+    return [*found, Target("picture files", seeds, decode_picture, allowance=_pixels_allowed)]
+
+
+def _pixels_allowed(blob: bytes) -> int:
+    """Return what the pixels of a picture file may take, in KiB: as Pillow holds them, and as RGB twice."""
+    try:
+        with Image.open(io.BytesIO(blob)) as picture:
+            return (4 + 3 + 3) * math.prod(picture.size) >> 10
+    except Exception:  # whatever Pillow raises, such a file may take nothing
+        return 0
 
 
 def file_targets(folder: Path) -> list[Target]:
@@ -147,7 +195,17 @@ def file_targets(folder: Path) -> list[Target]:
 
         return decode
 
+    def reads_member(blob: bytes) -> object:
+        """Read hashes one of whose arrays is this: no checksum of the archive is in the way."""
+        with zipfile.ZipFile(hashes) as whole, zipfile.ZipFile(trial, "w") as changed:
+            for name in whole.namelist():
+                changed.writestr(name, blob if name == "bits.npy" else whole.read(name))
+        return load_hashes(trial)
+
+    with zipfile.ZipFile(hashes) as archive:
+        member = archive.read("bits.npy")
     return [
+        Target("array of hashes .npz", [member], reads_member),
         Target("model card", [card.read_bytes(), json.dumps({"celeba_ids": []}).encode()], reads(read_card)),
         Target("safetensors", [weights.read_bytes()], reads(load_tensors)),
         Target("hashes .npz", [hashes.read_bytes()], reads(load_hashes)),
@@ -156,12 +214,21 @@ def file_targets(folder: Path) -> list[Target]:
 
 def all_targets(folder: str | Path | None = None) -> list[Target]:
     """Return all of them, those of one name together."""
-    targets = [*gr_targets(), pca_target(), *picture_targets(), *file_targets(Path(folder or tempfile.mkdtemp()))]
+    targets = [
+        *gr_targets(),
+        grid_target(),
+        pca_target(),
+        *picture_targets(),
+        *file_targets(Path(folder or tempfile.mkdtemp())),
+    ]
     return sorted(targets, key=lambda target: target.name)
 
 
-def mutant(target: Target, rng: np.random.Generator) -> bytes:
-    """Return a file of a target that was changed at one to four places; nine in ten have a checksum that fits."""
+def mutant(target: Target, rng: np.random.Generator) -> tuple[bytes, bool]:
+    """Return a file of a target that was changed at one to four places, and whether its checksum was made to fit.
+
+    It is for nine in ten.
+    """
     seed = target.seeds[rng.integers(len(target.seeds))]
     blob = bytearray(seed)
     for _ in range(rng.integers(1, 5)):
@@ -169,14 +236,15 @@ def mutant(target: Target, rng: np.random.Generator) -> bytes:
     if rng.random() < 0.9:
         blob[: target.num_kept] = seed[: target.num_kept]
         if target.documented is ContainerError and len(blob) > _PCA_HEADER and rng.random() < 0.9:
-            kept = _mark(target, seed)
+            kept = seed_mark(target, seed)
             blob[kept] = seed[kept]
-    return target.with_checksum(bytes(blob)) if rng.random() < 0.9 else bytes(blob)
+    fits = bool(rng.random() < 0.9)
+    return target.with_checksum(bytes(blob)) if fits else bytes(blob), fits
 
 
-def _mark(target: Target, seed: bytes) -> slice:
-    """Return where a seed has its fingerprint: right before the checksum."""
-    size = target.header(seed) if target.header else 0
+def seed_mark(target: Target, blob: bytes) -> slice:
+    """Return where a file has its fingerprint: right before the checksum."""
+    size = target.header(blob) if target.header else 0
     num_bytes = 2 if target.name == ".pca" else container.FINGERPRINT_BYTES
     return slice(size - 2 - num_bytes, size - 2)
 
@@ -234,7 +302,7 @@ def _replace_payload(blob: bytearray, rng: np.random.Generator) -> None:
 def _change_kind(blob: bytearray, rng: np.random.Generator) -> None:
     """Name another version and back end, in files that name one there."""
     if len(blob) > 2:
-        blob[2] = int(rng.integers(3)) << 4 | int(rng.integers(16))
+        blob[2] = int(rng.integers(5)) << 4 | int(rng.integers(16))
 
 
 _CHANGES = (_flip, _flip, _overwrite, _randomise, _insert, _delete, _cut, _repeat, _replace_payload, _change_kind)

@@ -40,12 +40,24 @@ def test_lanes_have_a_default():
         ({"name": "cpu", "dtype": "float16"}, r"device\.dtype must be .* got 'float16'"),
         ({"name": "cpu", "lanes": 0}, r"device\.lanes must be a whole number of at least 1"),
         ({"name": "cpu", "lanes": 2.5}, r"device\.lanes must be a whole number of at least 1"),
+        ({"name": "cpu", "threads": 0}, r"device\.threads must be a whole number of at least 1"),
         ({"name": "cpu", "lanes": "many"}, r"device\.lanes .* got 'many'"),
     ],
 )
 def test_a_bad_option_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Device(**arguments)
+
+
+def test_threads_are_those_of_the_process():
+    before = torch.get_num_threads()
+    try:
+        Device("cpu", threads=3)
+        assert torch.get_num_threads() == 3
+        Device("cpu")
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 class Scarce:
@@ -121,7 +133,7 @@ def test_cuda_and_cpu_agree():
 
 
 @pytest.mark.parametrize("module", ["ganrev", "ganrev.app", "experiments.bench.benchmark", "baselines.pca"])
-@pytest.mark.parametrize(("theirs", "expected"), [(None, "2000"), ("7", "7")])
+@pytest.mark.parametrize(("theirs", "expected"), [(None, "500"), ("7", "7")])
 def test_openmp_spins_briefly_unless_the_user_says_otherwise(module, theirs, expected):
     """However the program is started: the value is there before torch, which reads it once, is imported."""
     environment = {key: value for key, value in os.environ.items() if key != "GOMP_SPINCOUNT"}

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from experiments.bench import benchmark as app
-from experiments.bench import measures, points
+from experiments.bench import load, measures, points
 from ganrev.cli import main
 from ganrev.data.seen import Seen
 from ganrev.evaluation import child
@@ -18,7 +18,7 @@ from ganrev.reversal.device import Device
 from ganrev.reversal.settings import Reversal
 from tests.tiny import OVERRIDES, tiny_codec
 
-PLAN = points.Plan(2, 20, 20, 2, 1, (1, 8), (2,), 2)
+PLAN = points.Plan(2, 20, 20, 2, 1, (1, 8), (2,), 2, (1, 2), 3)
 
 
 def test_memory_is_measured_in_a_process_of_its_own():
@@ -44,6 +44,7 @@ def results(tmp_path_factory, two_pictures):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(points, "_memory_of", memory_of)
+        patch.setattr(load, "throughput", lambda num_jobs, *arguments: 10.0 * num_jobs**0.5)
         patch.setattr(points, "GEMM_SIZES", {"cpu": (8,), "cuda": (8,)})
         patch.setattr(measures, "GEMM_SECONDS", 0.001)
         app.run(PLAN, OVERRIDES, two_pictures, out)
@@ -53,7 +54,7 @@ def results(tmp_path_factory, two_pictures):
 def test_the_table_has_every_point(results):
     frame = pd.read_csv(results / "bench.csv")
     assert tuple(frame.columns) == points.COLUMNS
-    assert list(frame["point"].unique()) == list("abcdef")
+    assert list(frame["point"].unique()) == list("abcdefg")
     assert not frame[["median", "lowest", "highest"]].isna().any(axis=None)
     assert ((frame["lowest"] <= frame["median"]) & (frame["median"] <= frame["highest"])).all()
     growth = frame[(frame["measure"] == "milliseconds_per_lane_step") & (frame["variant"] == "ganrev")]

@@ -1,0 +1,159 @@
+"""A damaged record is noticed, named, set aside and computed anew."""
+
+import logging
+import shutil
+
+import numpy as np
+import pytest
+
+from ganrev.cli import main
+from ganrev.configuration.configs import load_config
+from ganrev.evaluation import runner, stages
+from ganrev.evaluation.integrity import SUMS, DamagedError, find_damage, read_arrays, read_json, write_sums
+from ganrev.evaluation.journal import Journal
+from ganrev.evaluation.run_folder import RunFolder
+from tests.tiny import compose_config
+
+pytestmark = pytest.mark.usefixtures("quick_runs")
+RECORD = ("rows.csv", "summary.json", "provenance.json", "config.yaml", "blobs/face0.png", SUMS)
+
+
+@pytest.fixture(scope="module")
+def made(two_pictures, tmp_path_factory, quick_runs):
+    out = tmp_path_factory.mktemp("made")
+    return runner.run(compose(two_pictures, out))
+
+
+@pytest.fixture
+def run(made, tmp_path):
+    return RunFolder(shutil.copytree(made, tmp_path / "runs" / made.name))
+
+
+def compose(pictures, out):
+    return compose_config("codec=png", "data=folder", f"data.root={pictures}", f"out={out}")
+
+
+def flip(path):
+    """Change one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_what_was_written_is_whole(run):
+    assert run.find_damage() == ""
+    names = {line.split("  ")[1] for line in (run.path / SUMS).read_text().splitlines()}
+    assert names == {*RECORD[:-1], "blobs/face1.png"}
+
+
+@pytest.mark.parametrize("file", RECORD)
+@pytest.mark.parametrize("harm", [flip, lambda path: path.write_bytes(b""), lambda path: path.unlink()])
+def test_any_harm_is_noticed(run, file, harm):
+    harm(run.path / file)
+    if file == SUMS and not (run.path / file).exists():
+        return  # then it is a run of an older version
+    assert run.find_damage() if file != SUMS or (run.path / SUMS).read_bytes() else True
+
+
+@pytest.mark.parametrize("file", ["rows.csv", "blobs/face1.png", "provenance.json"])
+def test_a_damaged_run_is_named_set_aside_and_computed_anew(run, two_pictures, file, caplog):
+    flip(run.path / file)
+    caplog.set_level(logging.WARNING)
+    again = runner.run(compose(two_pictures, run.path.parent))
+    assert again == run.path
+    assert run.find_damage() == ""
+    assert f"{run} is damaged: " in caplog.text
+    aside = run.path.with_name(f"{run.name}.damaged-1")
+    assert f"kept as {aside}" in caplog.text
+    assert aside.is_dir()
+
+
+def test_a_summary_that_was_cut_short_in_an_old_run_is_noticed(run, two_pictures):
+    (run.path / SUMS).unlink()
+    summary = run.path / "summary.json"
+    summary.write_bytes(summary.read_bytes()[:40])
+    assert "summary.json is empty or damaged" in run.find_damage()
+    runner.run(compose(two_pictures, run.path.parent))
+    assert run.find_damage() == ""
+
+
+def test_an_old_run_whose_rows_are_missing_is_noticed(run):
+    (run.path / SUMS).unlink()
+    rows = run.path / "rows.csv"
+    rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:2]))
+    assert run.find_damage() == "its summary speaks of other than 1 rows"
+
+
+def test_reading_a_damaged_record_ends_in_one_line_that_names_it(run, capsys):
+    for name in ("summary.json", "config.yaml"):
+        content = (run.path / name).read_bytes()
+        (run.path / name).write_bytes(b"{\xff" + content)
+        with pytest.raises(SystemExit):
+            main(["runs", str(run.path.parent)])
+        complaint = capsys.readouterr().err
+        assert len(complaint.splitlines()) == 1
+        assert str(run.path / name) in complaint
+        (run.path / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b"[" * 100_000])
+def test_json_that_is_no_object_is_damaged(tmp_path, content):
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(DamagedError, match=r"x\.json is"):
+        read_json(tmp_path / "x.json")
+
+
+def test_yaml_that_is_none_is_named(tmp_path):
+    for content in (b"\xff\xfe", b"a: [", b"- 1", b"5", b"a: ${", b"\0"):
+        (tmp_path / "x.yaml").write_bytes(content)
+        with pytest.raises(ValueError, match=r"x\.yaml"):
+            load_config(tmp_path / "x.yaml")
+    with pytest.raises(FileNotFoundError):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_an_archive_that_would_take_gigabytes_is_refused(tmp_path):
+    np.savez_compressed(tmp_path / "x.npz", zeros=np.zeros(50_000_000, np.uint8))
+    with pytest.raises(DamagedError, match="it declares 50000128 bytes"):
+        read_arrays(tmp_path / "x.npz")
+
+
+def test_names_of_any_bytes_are_listed(tmp_path):
+    odd = tmp_path / "caf\udce9"
+    odd.write_bytes(b"x")
+    write_sums(tmp_path, [odd], {})
+    assert find_damage(tmp_path) == ""
+    odd.write_bytes(b"y")
+    assert "is not what was written" in find_damage(tmp_path)
+
+
+# ---- under way
+
+
+@pytest.mark.parametrize("harm", [flip, lambda path: path.write_bytes(path.read_bytes()[:30])])
+def test_a_damaged_journal_is_named_set_aside_and_its_batch_done_again(tmp_path, harm, caplog):
+    journal = Journal(tmp_path, "encode")
+    journal.keep(["a"], {"seconds": {"a": 1.0}}, {"losses": np.arange(100.0)})
+    (path,) = (tmp_path / "encode").iterdir()
+    harm(path)
+    assert journal.find(["a"]) is None
+    assert f"{path} is damaged: its batch is done again" in caplog.text
+    assert path.with_suffix(".damaged").exists()
+    with pytest.raises(DamagedError):
+        read_arrays(path.with_suffix(".damaged"))
+
+
+def test_a_file_that_is_not_what_the_journal_remembers_is_encoded_again(two_pictures, tmp_path, monkeypatch, caplog):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "decode_all", stop)
+        with pytest.raises(KeyboardInterrupt):
+            runner.run(compose(two_pictures, tmp_path))
+    (partial,) = tmp_path.glob(".*.partial")
+    flip(partial / "blobs" / "face1.png")
+    folder = runner.run(compose(two_pictures, tmp_path))
+    assert "the file of face1" in caplog.text
+    assert RunFolder(folder).find_damage() == ""
+    assert (RunFolder(folder).rows["psnr"] == np.inf).all()

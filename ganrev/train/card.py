@@ -146,7 +146,8 @@ def publish(
     stored = load_embedded(weights, unseen_scale=1.0)
     faces = valid[: cfg.card_faces]
     card = describe_z(cfg, z, faces, len(names), hours["z"]) if cfg.steps else read_card(card_of_start(cfg))
-    grid = describe_grid(cfg, stored, faces, len(names), hours["grid"]) if cfg.grid.steps else None
+    few = valid[: cfg.grid.card_faces]
+    grid = describe_grid(cfg, stored, few, len(names), hours["grid"]) if cfg.grid.steps else None
     known = known_faces(cfg, names, valid_names)
     licence = CELEBA_LICENCE if known["celeba_ids"] else LICENCE
     facts: dict[str, Any] = {"licence": licence, "grid": grid, **known}

@@ -14,12 +14,15 @@ from ganrev.train.card import card_of_start, people_of
 
 _COUNTS = ["batch_size", "prior_batch", "perceptual_batch", "score_every"]
 _COUNTS += ["card_faces", "table_faces", "nudged_faces"]
-_COUNTS += [f"grid.{key}" for key in ("batch_size", "linear_faces", "slots", "visits", "passes", "proposals_every")]
+_COUNTS += [
+    f"grid.{key}"
+    for key in ("batch_size", "linear_faces", "slots", "visits", "passes", "proposals_every", "card_faces")
+]
 _COUNTS_OR_ZERO = ["seed", "steps", "refine_steps"]
 _COUNTS_OR_ZERO += [f"grid.{key}" for key in ("steps", "linear_steps", "first_passes", "settle_steps")]
 _POSITIVE = ["lr", "lr_refining", "lr_sharpening", "lr_linear", "lr_discriminator", "refine_lr", "spread"]
 _POSITIVE += [f"grid.{key}" for key in ("lr_late", "lr", "lr_atoms", "lr_places", "lr_prior", "lr_search", "clip")]
-_POSITIVE += ["grid.lmbda_least", "grid.lmbda"]
+_POSITIVE += ["grid.lmbda_least", "grid.lmbda", "grid.coarser"]
 _NOT_NEGATIVE = ["deblur_least", "deblur", "latent_noise", "mse_weight", "ssim_weight", "turn_mse_weight"]
 _NOT_NEGATIVE += ["perceptual_weight", "adversary_weight", "samples_weight", "refine_from", "adversary_from"]
 _NOT_NEGATIVE += ["grid.mse_weight"]
@@ -30,8 +33,9 @@ _KINDS: tuple[tuple[object, list[str]], ...] = (
     (NotNegative, _NOT_NEGATIVE),
     (BelowOne, ["ema", "grid.ema"]),
 )
-# Settings that may change when a training goes on: they do not affect the weights.
+# Settings that may change when a training goes on: they do not affect its steps.
 _FREE = ("faces", "valid", "manifest", "out", "device", "score_every", "card_faces", "table_faces", "nudged_faces")
+_FREE_OF_GRID = ("coarser", "card_faces")
 
 _CHECKPOINTS = ("checkpoint.pt", "grid_start.pt", "grid_checkpoint.pt")
 _LEFT = ["components.pt", "pca.safetensors", "reconstruction.safetensors", "log.csv"]
@@ -109,7 +113,7 @@ def claim(cfg: DictConfig, out: Path, images: Tensor) -> dict[str, object]:
     """
     path = out / "run.json"
     settings: dict[str, object] = {str(key): value for key, value in cfg.items() if key not in (*_FREE, "grid")}
-    settings |= {f"grid.{key}": value for key, value in cfg.grid.items()}
+    settings |= {f"grid.{key}": value for key, value in cfg.grid.items() if key not in _FREE_OF_GRID}
     settings["sha256 of the faces"] = hashlib.sha256(images.numpy().data).hexdigest()[:16]
     if not any((out / name).exists() for name in _CHECKPOINTS):
         for name in _LEFT:

@@ -76,7 +76,10 @@ def train_grid(cfg: DictConfig, out: Path, z: Path, images: Tensor, valid: Tenso
             store(training.state(), out / "grid_checkpoint.pt")
             bar.set_postfix(scores)
     bar.close()
-    return averaged(training), training.seconds
+    network = averaged(training)
+    unit_step = grid_of(network).unit_step
+    unit_step.copy_((unit_step / cfg.grid.coarser).bfloat16())  # sixteen bits, see `Grid`
+    return network, training.seconds
 
 
 def averaged(training: GridTraining) -> EmbeddedNetwork:

@@ -25,7 +25,7 @@ STEPS = ["train.steps=4", "train.refine_from=0.25", "train.adversary_from=0.25",
 SIZES = ["train.batch_size=2", "train.prior_batch=2", "train.perceptual_batch=1", "train.card_faces=1"]
 SIZES += ["train.table_faces=1", "train.nudged_faces=1"]
 GRID = ["steps=4", "linear_steps=2", "linear_faces=4", "batch_size=2", "slots=2", "visits=2", "proposals_every=2"]
-GRID += ["settle_steps=1", "first_passes=1", "passes=1"]
+GRID += ["settle_steps=1", "first_passes=1", "passes=1", "coarser=2", "card_faces=1"]
 
 
 def configured(place, out):

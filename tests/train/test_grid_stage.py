@@ -64,6 +64,11 @@ def test_the_grid_learns(trained):
         assert not torch.equal(grid.state_dict()[name], fresh.state_dict()[name]), name
 
 
+def test_symbols_are_coarser_than_in_training(trained):
+    grid = load_embedded(trained[0] / "embedded.safetensors").grid
+    assert float(grid.unit_step) == float(load_embedded().add_grid().unit_step) / 2
+
+
 def test_the_card_tells_both_parts(trained):
     card, shipped = json.loads((trained[0] / "embedded.json").read_text()), json.loads(shipped_card().read_text())
     for key in ("unseen_scale", "hours", "scores", "latents_table", "parameters", "recipe", "machine"):

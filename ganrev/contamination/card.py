@@ -63,6 +63,8 @@ class ModelCard:
         recipe: the options of the training.
         licence: of the weights.
         scores: mean SSIM, PSNR in dB and payload bytes on some faces, by the settings that they were compressed with.
+        grid: of the latents beyond z, where there are any, the same: parameters, trained_on, command, hours, machine,
+            torch, recipe, scores. All above is then about z alone.
         celeba_ids: CelebA's numbers of the faces trained on.
         celeba_identities: CelebA's numbers of the people on those.
         tuned_celeba_ids: faces never trained on, but used to choose settings and when to stop.
@@ -83,6 +85,7 @@ class ModelCard:
     recipe: Mapping[str, Any] | None = None
     licence: str | None = None
     scores: Mapping[str, Any] | None = None
+    grid: Mapping[str, Any] | None = None
     celeba_ids: Sequence[int] | None = None
     celeba_identities: Sequence[int] | None = None
     tuned_celeba_ids: Sequence[int] | None = None

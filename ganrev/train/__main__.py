@@ -1,14 +1,13 @@
 """`ganrev train train.faces=[shard.tar] train.valid=folder`: train the embedded generator.
 
-A killed run goes on where it stopped, by the same command. Two milestones stay beside the final weights:
-`pca.safetensors`, principal components alone, where training starts unless it is given weights (`train.start`), and
-`reconstruction.safetensors`, the generator that the adversary joins. They have no card.
+First z, then the grid of latents beyond it. A killed run goes on where it stopped, by the same command. Milestones stay
+beside the final weights, without cards: `pca.safetensors`, principal components alone, where training starts unless it
+is given weights (`train.start`); `reconstruction.safetensors`, the generator that the adversary joins; and
+`z.safetensors`, the generator without its grid.
 """
 
-import csv
-import io
 import json
-import math
+import shutil
 import time
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from torch import Tensor
 
 from ganrev.data.corpus import load_corpus
 from ganrev.errors import plain_errors
-from ganrev.files import open_whole, write_whole
-from ganrev.generator.embedded import LATENT_DIM, load_embedded, save
+from ganrev.files import write_whole
+from ganrev.generator.embedded import LATENT_DIM, latents_path, load_embedded, save
 from ganrev.generator.weights import load_checkpoint
 from ganrev.paths import config_dir
 from ganrev.pixels import to_grid, to_images, to_png, to_x
@@ -29,6 +28,9 @@ from ganrev.terminal import print_anything
 from ganrev.train.batches import batch_at
 from ganrev.train.card import known_faces, publish
 from ganrev.train.checks import check, check_validation, claim
+from ganrev.train.folder import check_finite, log_row, store
+from ganrev.train.grid_stage import train_grid
+from ganrev.train.latents import write_table
 from ganrev.train.networks import components_of, principal_components
 from ganrev.train.training import Training
 
@@ -61,6 +63,7 @@ def prepare(cfg: DictConfig, out: Path, images: Tensor) -> Training:
     checkpoint, saved = out / "checkpoint.pt", out / "components.pt"
     if cfg.start is not None:
         weights = load_embedded(cfg.start, unseen_scale=1.0)
+        weights.grid = None  # it is trained anew, for the new z
         training = Training(cfg, components_of(weights.linear))
         training.start_from(weights)
     else:
@@ -75,55 +78,10 @@ def prepare(cfg: DictConfig, out: Path, images: Tensor) -> Training:
     return training
 
 
-def store(content: object, path: Path) -> None:
-    """Write a file for torch.load; it never exists half-written."""
-    with open_whole(path) as file:
-        torch.save(content, file)
-
-
-def log_row(path: Path, row: dict[str, float]) -> None:
-    """Add a row to the CSV file, and remove rows of the same or a later step, written before a kill."""
-    fields = [
-        "step",
-        "seconds",
-        "mse",
-        "ssim",
-        "perceptual",
-        "adversary",
-        "samples",
-        "discriminator",
-        "valid_ssim",
-        "valid_psnr",
-    ]
-    rows = []
-    if path.exists():
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [old for old in csv.DictReader(file) if int(old["step"]) < row["step"]]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fields, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows([*rows, {key: round(value, 5) for key, value in row.items()}])
-    write_whole(path, text.getvalue().encode())
-
-
-def train(cfg: DictConfig) -> Path:
-    """Train to `cfg.steps`, scoring, logging and checkpointing on the way; returns the weights' file."""
-    check(cfg)
-    if isinstance(cfg.faces, str):
-        cfg.faces = [cfg.faces]
-    names, images = load_corpus(list(cfg.faces))
-    valid_names, valid = load_corpus([cfg.valid])
-    # Find mistakes before anything is written or computed.
-    batch_at(len(images), cfg.batch_size, 0, cfg.seed)
-    check_validation(images, valid_names, valid)
-    known_faces(cfg, names, valid_names)
-    # Begin, or go on from the last checkpoint.
+def train_z(cfg: DictConfig, training: Training, images: Tensor, valid: Tensor) -> None:
+    """Train z to `cfg.steps`, scoring, logging and checkpointing on the way; uint8 faces [N, 3, 128, 128]."""
     out = Path(cfg.out)
-    out.mkdir(parents=True, exist_ok=True)
-    settings = claim(cfg, out, images)
-    training = prepare(cfg, out, images)
-    write_whole(out / "run.json", json.dumps(settings, indent=1).encode())
-    bar = ProgressBar(total=cfg.steps, initial=training.step, unit="step", mininterval=10)
+    bar = ProgressBar(total=cfg.steps, initial=training.step, desc="z", unit="step", mininterval=10)
     began = time.perf_counter() - training.seconds
     reconstruction = out / "reconstruction.safetensors"
     while training.step < cfg.steps:
@@ -137,18 +95,60 @@ def train(cfg: DictConfig) -> Path:
         bar.update()
         if training.step % cfg.score_every == 0 or training.step == cfg.steps:
             training.seconds = time.perf_counter() - began
-            if not all(map(math.isfinite, terms.values())):
-                raise ValueError(
-                    f"the losses are no longer finite at step {training.step}: {terms}. The checkpoint before is kept; "
-                    "begin again with a lower rate, in another train.out"
-                )
+            check_finite(terms, training.step)
             scores = validation_scores(training, valid)
-            log_row(out / "log.csv", {"step": training.step, "seconds": training.seconds} | terms | scores)
+            log_row(out / "log.csv", "z", {"step": training.step, "seconds": training.seconds} | terms | scores)
             save_grid(training, valid, out / "grid.png")
             store(training.state(), out / "checkpoint.pt")
             bar.set_postfix(scores)
     bar.close()
-    weights = publish(cfg, training.average, (names, images), (valid_names, valid), training.seconds)
+
+
+def finish_z(cfg: DictConfig, training: Training | None, images: Tensor, valid: Tensor) -> tuple[Path, float]:
+    """Train z and measure its table of latents; without a training, take what `cfg.start` has of both.
+
+    Returns:
+        The path of its weights, `z.safetensors`, with the table beside them, and the seconds that its steps took.
+    """
+    weights = Path(cfg.out) / "z.safetensors"
+    if training is None:
+        network = load_embedded(cfg.start, unseen_scale=1.0)
+        network.grid = None
+        save(network, weights)
+        shutil.copyfile(latents_path(Path(cfg.start).expanduser()), latents_path(weights))
+        return weights, 0.0
+    train_z(cfg, training, images, valid)
+    if not latents_path(weights).exists():  # it is written last
+        write_table(save(training.average, weights), images, cfg.table_faces, cfg.nudged_faces)
+    return weights, training.seconds
+
+
+def train(cfg: DictConfig) -> Path:
+    """Train z, then the grid; a killed run goes on where it stopped. Returns the weights' file."""
+    check(cfg)
+    if isinstance(cfg.faces, str):
+        cfg.faces = [cfg.faces]
+    names, images = load_corpus(list(cfg.faces))
+    valid_names, valid = load_corpus([cfg.valid])
+    # Find mistakes before anything is written or computed.
+    batch_at(len(images), cfg.batch_size, 0, cfg.seed)
+    check_validation(images, valid_names, valid)
+    known_faces(cfg, names, valid_names)
+    if cfg.grid.steps:
+        batch_at(len(images), cfg.grid.batch_size, 0, cfg.seed, "train.grid.batch_size")
+    # Begin, or go on from the last checkpoint.
+    out = Path(cfg.out)
+    out.mkdir(parents=True, exist_ok=True)
+    settings = claim(cfg, out, images)
+    training = prepare(cfg, out, images) if cfg.steps else None
+    write_whole(out / "run.json", json.dumps(settings, indent=1).encode())
+    z, seconds = finish_z(cfg, training, images, valid)
+    if cfg.grid.steps:
+        network, grid_seconds = train_grid(cfg, out, z, images, valid)
+    else:
+        network, grid_seconds = load_embedded(z, unseen_scale=1.0), 0.0
+    hours = {"z": seconds / 3600, "grid": grid_seconds / 3600}
+    weights = publish(cfg, network, z, (names, images), (valid_names, valid), hours)
     print(f"{weights} and its card {weights.with_suffix('.json')}", flush=True)
     return weights
 

@@ -5,7 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def batch_at(num_faces: int, batch_size: int, step: int, seed: int) -> tuple[Tensor, Tensor]:
+def batch_at(
+    num_faces: int, batch_size: int, step: int, seed: int, option: str = "train.batch_size"
+) -> tuple[Tensor, Tensor]:
     """Return the indices and the flips of one step's batch, the same after a resume as without one.
 
     Raises:
@@ -13,7 +15,7 @@ def batch_at(num_faces: int, batch_size: int, step: int, seed: int) -> tuple[Ten
     """
     per_epoch = num_faces // batch_size
     if not per_epoch:
-        raise ValueError(f"train.batch_size={batch_size} needs at least that many faces, got {num_faces}")
+        raise ValueError(f"{option}={batch_size} needs at least that many faces, got {num_faces}")
     epoch, place = divmod(step, per_epoch)
     rng = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     order = torch.randperm(num_faces, generator=rng)

@@ -1,5 +1,6 @@
 """The model card: what a generator was trained on, for how long, and what it reaches."""
 
+import dataclasses
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from ganrev.codecs.gan import GanCodec
@@ -18,11 +19,13 @@ from ganrev.contamination.hashes import all_hashes_paths, hashes_path, write_has
 from ganrev.data.manifest import read_manifest
 from ganrev.evaluation.metrics import distortion
 from ganrev.evaluation.provenance import provenance
-from ganrev.generator.embedded import EmbeddedNetwork, load_embedded, save
+from ganrev.generator.embedded import EmbeddedNetwork, latents_path, load_embedded, save
 from ganrev.reversal.device import Device
 from ganrev.reversal.losses import MSE, SSIM
 from ganrev.reversal.settings import Reversal
-from ganrev.train.latents import write_table
+from ganrev.train.grid_scores import grid_scores
+from ganrev.train.grid_search import grid_of
+from ganrev.train.latents import describe_table
 
 PAPER_EXTREME = 15.0  # the paper's unseen latents reach about [-15, 15]
 LICENCE = "that of the faces trained on"
@@ -109,18 +112,20 @@ def card_of_start(cfg: DictConfig) -> Path:
 def publish(
     cfg: DictConfig,
     network: EmbeddedNetwork,
+    z: Path,
     corpus: tuple[list[str], Tensor],
     validation: tuple[list[str], Tensor],
-    seconds: float,
+    hours: Mapping[str, float],
 ) -> Path:
     """Write the weights and all files that belong to them into the training folder.
 
     Args:
         cfg: the training's.
-        network: trained.
+        network: trained, with a grid or without.
+        z: weights of z alone, with their table of latents beside them.
         corpus: names and uint8 pictures [N, 3, 128, 128] of the training faces.
         validation: the same of the validation faces.
-        seconds: time that the training took.
+        hours: that `z` and `grid` took.
 
     Returns:
         The path of `embedded.safetensors`; beside it lie the card, `embedded.json`, hashes of the training faces,
@@ -132,26 +137,21 @@ def publish(
     shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed here
     unfinished.mkdir()
     weights = save(network, unfinished / "embedded.safetensors")
+    shutil.copyfile(latents_path(z), latents_path(weights))
     earlier = [] if cfg.start is None else all_hashes_paths(card_of_start(cfg))
     hashes = write_hashes(names, images, weights)
     for number, path in enumerate((p for p in earlier if p.read_bytes() != hashes.read_bytes()), start=1):
         shutil.copyfile(path, hashes.with_name(f"{hashes.stem}-{number}.npz"))
-    table = write_table(weights, images, cfg.table_faces, cfg.nudged_faces)
-    stored = load_embedded(weights, unseen_scale=1.0)  # score what is stored, float16 rounding included
-    scale, scores = score(stored, valid[: cfg.card_faces])
-    # Describe it in the card.
+    # Describe it in the card; score what is stored, float16 rounding included.
+    stored = load_embedded(weights, unseen_scale=1.0)
+    faces = valid[: cfg.card_faces]
+    card = describe_z(cfg, z, faces, len(names), hours["z"]) if cfg.steps else read_card(card_of_start(cfg))
+    few = valid[: cfg.grid.card_faces]
+    grid = describe_grid(cfg, stored, few, len(names), hours["grid"]) if cfg.grid.steps else None
     known = known_faces(cfg, names, valid_names)
-    facts = describe_training(cfg, stored, len(names), seconds) | known
-    card = ModelCard(
-        name="embedded",
-        unseen_scale=scale,
-        latents="512, each from U[-1, 1]",
-        latents_table=table,
-        licence=CELEBA_LICENCE if known["celeba_ids"] else LICENCE,
-        scores=scores,
-        **facts,
-    )
-    write_card(card, weights.with_suffix(".json"))
+    licence = CELEBA_LICENCE if known["celeba_ids"] else LICENCE
+    facts: dict[str, Any] = {"licence": licence, "grid": grid, **known}
+    write_card(dataclasses.replace(card, **facts), weights.with_suffix(".json"))
     return _move_in(unfinished, out)
 
 
@@ -183,16 +183,61 @@ def score(stored: EmbeddedNetwork, faces: Tensor) -> tuple[float, dict[str, obje
     }
 
 
-def describe_training(cfg: DictConfig, stored: EmbeddedNetwork, num_faces: int, seconds: float) -> dict[str, Any]:
-    """Return the fields of the card about data, machine and recipe."""
+def describe_z(cfg: DictConfig, z: Path, faces: Tensor, num_trained_on: int, hours: float) -> ModelCard:
+    """Return the card of z alone.
+
+    Args:
+        cfg: the training's.
+        z: its stored weights.
+        faces: to score on, uint8 [N, 3, 128, 128].
+        num_trained_on: number of training faces.
+        hours: that it took.
+    """
+    stored = load_embedded(z, unseen_scale=1.0)
+    scale, scores = score(stored, faces)
+    return ModelCard(
+        name="embedded",
+        unseen_scale=scale,
+        latents="512, each from U[-1, 1]",
+        latents_table=describe_table(cfg.table_faces, cfg.nudged_faces, num_trained_on),
+        picture="128 x 128 RGB, framed as img[57:185, 25:153] of an aligned CelebA image",
+        parameters=sum(p.numel() for p in stored.parameters()),
+        recipe=_options(cfg, "grid"),
+        scores=scores,
+        **_describe_run(cfg, num_trained_on, hours),
+    )
+
+
+def describe_grid(
+    cfg: DictConfig, stored: EmbeddedNetwork, faces: Tensor, num_trained_on: int, hours: float
+) -> dict[str, Any]:
+    """Return what the card says of the grid; arguments as for `describe_z`, the network with its grid."""
+    grid = grid_of(stored)
+    channels, height, width = grid.shape
     return {
-        "picture": "128 x 128 RGB, framed as img[57:185, 25:153] of an aligned CelebA image",
-        "parameters": sum(p.numel() for p in stored.parameters()),
-        "trained_on": f"{num_faces} faces of {', '.join(Path(f).name for f in cfg.faces)}, mirrored at random",
-        "command": f"python -m ganrev.train train.faces=[{','.join(Path(f).name for f in cfg.faces)}] "
-        f"train.valid={Path(cfg.valid).name}, with the options in recipe",
-        "hours": round(seconds / 3600, 2),
+        "latents": f"{grid.num_latents}: {channels} channels of {height} x {width}",
+        "parameters": sum(p.numel() for p in grid.parameters()),
+        **_describe_run(cfg, num_trained_on, hours),
+        "recipe": _options(cfg),
+        "scores": grid_scores(cfg, stored, faces),
+    }
+
+
+def _describe_run(cfg: DictConfig, num_trained_on: int, hours: float) -> dict[str, Any]:
+    """Return the fields of the card about data, command and machine."""
+    faces = [Path(f).name for f in cfg.faces]
+    return {
+        "trained_on": f"{num_trained_on} faces of {', '.join(faces)}, mirrored at random",
+        "command": f"python -m ganrev.train train.faces=[{','.join(faces)}] train.valid={Path(cfg.valid).name}, with "
+        "the options in recipe",
+        "hours": round(hours, 2),
         "machine": provenance()["hardware"],
         "torch": torch.__version__,
-        "recipe": {str(k): v for k, v in cfg.items() if k not in ("faces", "valid", "out", "manifest")},
     }
+
+
+def _options(cfg: DictConfig, *left_out: str) -> dict[str, Any]:
+    """Return a training's options for the card, less those that name places."""
+    options = OmegaConf.to_container(cfg)
+    assert isinstance(options, dict)
+    return {str(k): v for k, v in options.items() if k not in ("faces", "valid", "out", "manifest", *left_out)}

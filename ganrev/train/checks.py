@@ -8,24 +8,38 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from ganrev.configuration.options import BelowOne, Count, CountOrZero, NotNegative, Positive, check_option
-from ganrev.generator.embedded import load_embedded
+from ganrev.generator.embedded import latents_path, load_embedded
 from ganrev.reversal.device import Device
 from ganrev.train.card import card_of_start, people_of
 
-_COUNTS = ["steps", "batch_size", "prior_batch", "perceptual_batch", "score_every"]
+_COUNTS = ["batch_size", "prior_batch", "perceptual_batch", "score_every"]
 _COUNTS += ["card_faces", "table_faces", "nudged_faces"]
+_COUNTS += [
+    f"grid.{key}"
+    for key in ("batch_size", "linear_faces", "slots", "visits", "passes", "proposals_every", "card_faces")
+]
+_COUNTS_OR_ZERO = ["seed", "steps", "refine_steps"]
+_COUNTS_OR_ZERO += [f"grid.{key}" for key in ("steps", "linear_steps", "first_passes", "settle_steps")]
 _POSITIVE = ["lr", "lr_refining", "lr_sharpening", "lr_linear", "lr_discriminator", "refine_lr", "spread"]
+_POSITIVE += [f"grid.{key}" for key in ("lr_late", "lr", "lr_atoms", "lr_places", "lr_prior", "lr_search", "clip")]
+_POSITIVE += ["grid.lmbda_least", "grid.lmbda", "grid.coarser"]
 _NOT_NEGATIVE = ["deblur_least", "deblur", "latent_noise", "mse_weight", "ssim_weight", "turn_mse_weight"]
 _NOT_NEGATIVE += ["perceptual_weight", "adversary_weight", "samples_weight", "refine_from", "adversary_from"]
+_NOT_NEGATIVE += ["grid.mse_weight"]
 _KINDS: tuple[tuple[object, list[str]], ...] = (
     (Count, _COUNTS),
-    (CountOrZero, ["seed", "refine_steps"]),
+    (CountOrZero, _COUNTS_OR_ZERO),
     (Positive, _POSITIVE),
     (NotNegative, _NOT_NEGATIVE),
-    (BelowOne, ["ema"]),
+    (BelowOne, ["ema", "grid.ema"]),
 )
-# Settings that may change when a training goes on: they do not affect the weights.
+# Settings that may change when a training goes on: they do not affect its steps.
 _FREE = ("faces", "valid", "manifest", "out", "device", "score_every", "card_faces", "table_faces", "nudged_faces")
+_FREE_OF_GRID = ("coarser", "card_faces")
+
+_CHECKPOINTS = ("checkpoint.pt", "grid_start.pt", "grid_checkpoint.pt")
+_LEFT = ["components.pt", "pca.safetensors", "reconstruction.safetensors", "log.csv"]
+_LEFT += ["z.safetensors", "z.latents.safetensors"]
 
 
 def check(cfg: DictConfig) -> None:
@@ -41,9 +55,9 @@ def check(cfg: DictConfig) -> None:
         raise ValueError(f"train.valid must be one folder or tar shard, got {cfg.valid}")
     for kind, keys in _KINDS:
         for key in keys:
-            value = check_option(kind, f"train.{key}", cfg[key])
+            value = check_option(kind, f"train.{key}", OmegaConf.select(cfg, key))
             if isinstance(value, int):  # 1e3 was none yet
-                cfg[key] = value
+                OmegaConf.update(cfg, key, value)
     if not 0 <= cfg.refine_from <= cfg.adversary_from <= 1:
         raise ValueError(
             "train.refine_from and train.adversary_from must be shares of the steps, the first not above the second, "
@@ -53,6 +67,11 @@ def check(cfg: DictConfig) -> None:
         Device(cfg.device)
     except ValueError as error:
         raise ValueError(f"train.device={cfg.device}: {error}") from error
+    if cfg.grid.lmbda_least > cfg.grid.lmbda:
+        raise ValueError(
+            "train.grid.lmbda_least must be at most train.grid.lmbda, the least and the highest price of a byte, got "
+            f"{cfg.grid.lmbda_least} and {cfg.grid.lmbda}"
+        )
     if not cfg.out or Path(cfg.out).is_file():
         raise ValueError(f"train.out must be a folder, new or of a run to go on with, got {cfg.out!r}")
     if cfg.manifest:
@@ -60,6 +79,20 @@ def check(cfg: DictConfig) -> None:
     if cfg.start is not None:
         load_embedded(cfg.start, unseen_scale=1.0)
         card_of_start(cfg)
+    if not cfg.steps:
+        check_finished(cfg)
+
+
+def check_finished(cfg: DictConfig) -> None:
+    """Raise ValueError where `train.steps=0` has no finished z to go on from."""
+    if cfg.start is None:
+        raise ValueError("train.steps=0 trains the grid alone, on a finished z: give its weights by train.start=")
+    table = latents_path(Path(cfg.start).expanduser())
+    if not table.is_file():
+        raise ValueError(
+            f"train.start={cfg.start} has no {table.name} beside it, which train.steps=0 takes as it is; write it with "
+            f"`ganrev latents {cfg.start} --faces=`, or give train.steps="
+        )
 
 
 def check_validation(faces: Tensor, valid_names: list[str], valid: Tensor) -> None:
@@ -79,10 +112,11 @@ def claim(cfg: DictConfig, out: Path, images: Tensor) -> dict[str, object]:
     The card describes weights by the settings of the last command, which would be wrong if they had changed on the way.
     """
     path = out / "run.json"
-    settings: dict[str, object] = {str(key): value for key, value in cfg.items() if key not in _FREE}
+    settings: dict[str, object] = {str(key): value for key, value in cfg.items() if key not in (*_FREE, "grid")}
+    settings |= {f"grid.{key}": value for key, value in cfg.grid.items() if key not in _FREE_OF_GRID}
     settings["sha256 of the faces"] = hashlib.sha256(images.numpy().data).hexdigest()[:16]
-    if not (out / "checkpoint.pt").exists():
-        for name in ("components.pt", "pca.safetensors", "reconstruction.safetensors", "log.csv"):
+    if not any((out / name).exists() for name in _CHECKPOINTS):
+        for name in _LEFT:
             (out / name).unlink(missing_ok=True)  # another run's
         return settings
     try:

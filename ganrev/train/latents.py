@@ -92,9 +92,15 @@ def write_table(weights: Path, faces: Tensor, num_faces: int, num_nudged: int) -
     chosen = faces[torch.randperm(len(faces), generator=torch.Generator().manual_seed(0))[:num_faces]]
     chosen = to_images(deblur(to_x(chosen), torch.full((len(chosen),), _DEBLUR)))
     save_latents(*measure(load_embedded(weights, unseen_scale=1.0), chosen, num_nudged), weights)
+    return describe_table(num_faces, num_nudged, len(faces))
+
+
+def describe_table(num_faces: int, num_nudged: int, num_all: int) -> str:
+    """Return one line for the card: what a table of all faces was measured on; arguments as for `write_table`."""
+    measured = min(num_faces, num_all)
     return (
-        f"measured on {len(chosen)} of the training faces, drawn at random and sharpened by {_DEBLUR}: deviations on "
-        f"all of them, reversed with loss=ssim, steps on {min(num_nudged, len(chosen))}"
+        f"measured on {measured} of the training faces, drawn at random and sharpened by {_DEBLUR}: deviations on "
+        f"all of them, reversed with loss=ssim, steps on {min(num_nudged, measured)}"
     )
 
 

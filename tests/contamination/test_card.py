@@ -27,6 +27,7 @@ FACTS = {
     "recipe": {"start": None, "steps": 5600, "lr": 0.0003},
     "licence": "that of the faces trained on",
     "scores": {"faces": "the first", "loss=ssim quant=none": {"ssim": 0.8}},
+    "grid": {"parameters": 1700000, "hours": 0.6, "recipe": {"seed": 0, "grid": {"steps": 1800}}},
     "celeba_ids": list(range(182638, 182678)),
     "celeba_identities": [],
     "tuned_celeba_ids": [900],

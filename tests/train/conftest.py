@@ -66,7 +66,7 @@ def resumed(place, undisturbed):
             raise Killed
         return advance(training, images)
 
-    with pytest.MonkeyPatch.context() as patch:
+    with quick_measuring() as patch:
         patch.setattr(app, "publish", lambda cfg, *arguments: Path(cfg.out) / "embedded.safetensors")
         patch.setattr(app.Training, "advance", interrupted)
         with pytest.raises(Killed):

@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_dir
 
 from ganrev.paths import config_dir
 from ganrev.reversal.settings import Reversal
-from ganrev.train import card, latents
+from ganrev.train import card, grid_scores, latents
 
 NUM_FACES = 258  # 512 components need 257
 
@@ -24,12 +24,15 @@ class Killed(Exception):
 STEPS = ["train.steps=4", "train.refine_from=0.25", "train.adversary_from=0.25", "train.score_every=2"]
 SIZES = ["train.batch_size=2", "train.prior_batch=2", "train.perceptual_batch=1", "train.card_faces=1"]
 SIZES += ["train.table_faces=1", "train.nudged_faces=1"]
+GRID = ["steps=4", "linear_steps=2", "linear_faces=4", "batch_size=2", "slots=2", "visits=2", "proposals_every=2"]
+GRID += ["settle_steps=1", "first_passes=1", "passes=1", "coarser=2", "card_faces=1"]
 
 
 def configured(place, out):
     sources = [f"train.faces=[{place / 'shard.tar'},{place / 'more'}]", f"train.valid={place / 'valid'}"]
     kept = [f"train.manifest={place / 'manifest.csv'}", f"train.out={out}", "train.device=cpu", "train.lr=0.01"]
-    return compose_training(*sources, *kept, *STEPS, *SIZES).train
+    grid = [f"train.grid.{option}" for option in GRID]
+    return compose_training(*sources, *kept, *STEPS, *SIZES, *grid).train
 
 
 @contextmanager
@@ -38,5 +41,7 @@ def quick_measuring():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(card, "Reversal", lambda: Reversal(steps=2))
         patch.setattr(latents, "_REVERSAL", Reversal(steps=2))
+        patch.setattr(grid_scores, "_SETTLE_STEPS", 1)
+        patch.setattr(grid_scores, "_NUM_PASSES", 1)
         patch.setattr(latents, "visibility", lambda generator, loss, z: 1 + z.square().mean(dim=0))
         yield patch

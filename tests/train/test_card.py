@@ -15,7 +15,7 @@ from ganrev.contamination.hashes import (
     write_hashes,
 )
 from ganrev.generator.embedded import EmbeddedNetwork, load_embedded, save, save_latents
-from ganrev.train import card, latents
+from ganrev.train import card
 from ganrev.train.card import known_faces
 from tests.known_faces import FACES
 from tests.tiny import smooth_images
@@ -61,38 +61,47 @@ def test_the_card_tells_what_the_harness_must_know(undisturbed):
     assert set(scores) >= {"ssim", "psnr", "paper_bytes"}
 
 
-def test_publishing_measures_and_scores_its_own_weights(place, tmp_path, monkeypatch):
+HOURS = {"z": 1.5, "grid": 0.5}
+
+
+def stored_z(folder):
+    """Return stored weights of z with a table of latents beside them."""
+    save_latents(torch.full((512,), 0.5), torch.full((512,), 5.0), folder / "z.safetensors")
+    return save(EmbeddedNetwork(), folder / "z.safetensors")
+
+
+def without_grid(place, out):
+    cfg = configured(place, out)
+    cfg.grid.steps = 0
+    return cfg
+
+
+def test_publishing_scores_its_own_weights_with_their_table(place, tmp_path, monkeypatch):
     weights, scored = tmp_path / "embedded.safetensors", []
     torch.manual_seed(0)
     save(EmbeddedNetwork(), weights)
     save_latents(torch.full((512,), 7.0), torch.full((512,), 7.0), weights)  # another run's
-    network = EmbeddedNetwork()
-
-    def measure(generator, faces, num_nudged):
-        assert torch.equal(generator.latent_step_sizes, torch.ones(512))  # told nothing
-        assert torch.equal(generator.dense.weight, network.dense.weight.half().float())
-        return torch.full((512,), 0.5), torch.full((512,), float(num_nudged + len(faces)))
-
-    monkeypatch.setattr(latents, "measure", measure)
+    z = stored_z(tmp_path)
     monkeypatch.setattr(card, "score", lambda stored, faces: (scored.append(stored) or 1.0, {}))
-    cfg = configured(place, tmp_path)
+    cfg = without_grid(place, tmp_path)
     cfg.table_faces, cfg.nudged_faces = 3, 2
     faces = [str(number) for number in range(5)], smooth_images(5, 128)
-    assert card.publish(cfg, network, faces, faces, 0.0) == weights
+    assert card.publish(cfg, load_embedded(z), z, faces, faces, HOURS) == weights
     assert [generator.digest for generator in scored] == [load_embedded(weights).digest]
     assert torch.equal(scored[0].latent_step_sizes, torch.full((512,), 5.0))
     content = json.loads((tmp_path / "embedded.json").read_text())
     assert content["latents_table"].startswith("measured on 3 of the training faces")
+    assert content["hours"] == 1.5
+    assert "grid" not in content
 
 
 def test_what_the_start_was_trained_on_is_known_afterwards(undisturbed, place, monkeypatch):
-    cfg = configured(place, place / "prolonged_card")
+    cfg = without_grid(place, place / "prolonged_card")
     cfg.start, cfg.manifest = str(undisturbed / "embedded.safetensors"), None
     Path(cfg.out).mkdir()
     names, images = ["500000"], smooth_images(1, 128, seed=2)
-    monkeypatch.setattr(card, "write_table", lambda *_: "not measured")
     monkeypatch.setattr(card, "score", lambda *_: (1.0, {}))
-    weights = card.publish(cfg, EmbeddedNetwork(), (names, images), (["mine"], images), 0.0)
+    weights = card.publish(cfg, EmbeddedNetwork(), stored_z(Path(cfg.out)), (names, images), (["mine"], images), HOURS)
     known = read_card(weights.with_suffix(".json")).known
     assert known.celeba_ids == {*range(NUM_FACES), 500000}
     assert known.celeba_identities == set(range(NUM_FACES // 2))
@@ -103,12 +112,12 @@ def test_what_the_start_was_trained_on_is_known_afterwards(undisturbed, place, m
 
 
 def test_weights_never_lie_there_without_their_card(place, monkeypatch):
-    cfg = configured(place, place / "cut_short")
+    cfg = without_grid(place, place / "cut_short")
     Path(cfg.out).mkdir()
+    z = stored_z(Path(cfg.out))
     faces = ["000001"], smooth_images(1, 128)
-    monkeypatch.setattr(card, "write_table", lambda *_: "not measured")
     monkeypatch.setattr(card, "score", lambda *_: (1.0, {}))
-    first = card.publish(cfg, EmbeddedNetwork(), faces, faces, 0.0)
+    first = card.publish(cfg, EmbeddedNetwork(), z, faces, faces, HOURS)
     before = {path.name: path.read_bytes() for path in first.parent.iterdir()}
 
     def killed(*_):
@@ -116,8 +125,8 @@ def test_weights_never_lie_there_without_their_card(place, monkeypatch):
 
     monkeypatch.setattr(card, "score", killed)
     with pytest.raises(Killed):
-        card.publish(cfg, EmbeddedNetwork(), faces, faces, 0.0)
+        card.publish(cfg, EmbeddedNetwork(), z, faces, faces, HOURS)
     assert {path.name: path.read_bytes() for path in first.parent.iterdir() if path.is_file()} == before
     monkeypatch.setattr(card, "score", lambda *_: (2.0, {}))
-    assert load_embedded(card.publish(cfg, EmbeddedNetwork(), faces, faces, 0.0)).unseen_scale == 2.0
+    assert load_embedded(card.publish(cfg, EmbeddedNetwork(), z, faces, faces, HOURS)).unseen_scale == 2.0
     assert not (first.parent / "publishing").exists()

@@ -26,6 +26,8 @@ def few(tmp_path_factory):
     (folder / "words.csv").write_text("celeba_id,identity\n1,somebody\n")
     (folder / "short.csv").write_text("celeba_id,identity\n1,2\n")
     shutil.copy(weights_dir() / "embedded.safetensors", folder / "cardless.safetensors")
+    for suffix in ("safetensors", "json", "hashes.npz"):
+        shutil.copy(weights_dir() / f"embedded.{suffix}", folder / f"bare.{suffix}")
     return write_folder(folder / "faces", smooth_images(2, 128))
 
 
@@ -35,7 +37,14 @@ def few(tmp_path_factory):
         (["train.valid={few}"], "train.faces not set: give train.faces="),
         (["train.faces=[{few}/nowhere.tar]", "train.valid={few}"], "there are no faces at {few}/nowhere.tar"),
         (["train.faces=[{few}]", "train.valid={few}/nowhere"], "there are no faces at {few}/nowhere"),
-        (["train.faces={few}", "train.valid={few}/../other", "train.batch_size=2"], "at least 257 faces, got 2"),
+        (
+            ["train.faces={few}", "train.valid={few}/../other", "train.batch_size=2", "train.grid.batch_size=2"],
+            "at least 257 faces, got 2",
+        ),
+        (
+            ["train.faces={few}", "train.valid={few}/../other", "train.batch_size=2"],
+            "train.grid.batch_size=8 needs at least that many faces, got 2",
+        ),
         (["train.faces={few}", "train.valid={few}", "train.batch_size=2"], "2 of 2 faces of train.valid are in train"),
         (["train.faces={few}", "train.valid={few}/../other"], "train.batch_size=16 needs at least that many faces"),
         (["train.faces={few}", "train.valid=[{few}]"], "train.valid must be one folder or tar shard"),
@@ -63,6 +72,20 @@ def few(tmp_path_factory):
         (
             ["train.faces={few}", "train.valid={few}", "train.start={few}/../cardless.safetensors"],
             "cardless.safetensors has no cardless.json and no cardless.hashes.npz beside it",
+        ),
+        (["train.faces=[{few}]", "train.valid={few}", "train.steps=0"], "train.steps=0 trains the grid alone"),
+        (["train.faces=[{few}]", "train.valid={few}", "train.steps=-1"], "train.steps must be a whole number of at"),
+        (
+            ["train.faces=[{few}]", "train.valid={few}", "train.steps=0", "train.start={few}/../bare.safetensors"],
+            "bare.safetensors has no bare.latents.safetensors beside it, which train.steps=0 takes as it is",
+        ),
+        (["train.faces=[{few}]", "train.valid={few}", "train.grid.lr=0"], "train.grid.lr must be a positive number"),
+        (["train.faces=[{few}]", "train.valid={few}", "train.grid.slots=0"], "train.grid.slots must be a whole number"),
+        (["train.faces=[{few}]", "train.valid={few}", "train.grid.ema=1"], "train.grid.ema must be a number of at"),
+        (
+            ["train.faces=[{few}]", "train.valid={few}", "train.grid.lmbda=1e-5"],
+            "train.grid.lmbda_least must be at most train.grid.lmbda, the least and the highest price of a byte, got "
+            "3e-05 and 1e-05",
         ),
         (["train.faces=[{few}]", "train.valid={few}", "train.score_every=0"], "train.score_every must be a whole"),
         (["train.faces=[{few}]", "train.valid={few}", "train.table_faces=0"], "train.table_faces must be a whole"),
@@ -92,8 +115,9 @@ def test_a_mistake_ends_with_one_line(overrides, message, few, tmp_path, capsys)
 def test_a_whole_number_may_be_written_as_a_float(few):
     sources = [f"train.faces=[{few}]", f"train.valid={few}"]
     cfg = compose_training(*sources, "train.steps=1e4", "train.card_faces=2e0").train
+    cfg.grid.steps = 3e1
     checks.check(cfg)
-    assert (cfg.steps, cfg.card_faces) == (10_000, 2)
+    assert (cfg.steps, cfg.card_faces, cfg.grid.steps) == (10_000, 2, 30)
     assert isinstance(cfg.steps, int)
     assert isinstance(cfg.card_faces, int)
 
@@ -117,6 +141,9 @@ def test_a_run_is_gone_on_with_as_it_began_or_not_at_all(undisturbed, place):
     checks.claim(cfg, undisturbed, images)
     cfg.steps = 8
     with pytest.raises(ValueError, match=r"other settings \(steps was 4, is now 8\); .* another train.out"):
+        checks.claim(cfg, undisturbed, images)
+    cfg.steps, cfg.grid.lr = 4, 1.0
+    with pytest.raises(ValueError, match=r"other settings \(grid.lr was 0.001, is now 1.0\);"):
         checks.claim(cfg, undisturbed, images)
     cfg.steps = 4
     with pytest.raises(ValueError, match="sha256 of the faces was"):

@@ -16,17 +16,19 @@ from tests.train.miniature import configured
 
 
 def test_a_run_leaves_weights_card_log_grid_and_milestones(undisturbed):
-    weights = {f"{name}.safetensors" for name in ("embedded", "pca", "reconstruction")}
+    weights = {f"{name}.safetensors" for name in ("embedded", "pca", "reconstruction", "z")}
     others = {
         "run.json",
         "checkpoint.pt",
+        "grid_start.pt",
+        "grid_checkpoint.pt",
         "components.pt",
         "log.csv",
         "grid.png",
         "embedded.json",
         "embedded.hashes.npz",
     }
-    others.add("embedded.latents.safetensors")
+    others |= {"embedded.latents.safetensors", "z.latents.safetensors"}
     assert {path.name for path in undisturbed.iterdir()} >= weights | others
     assert not list(undisturbed.glob("*.partial"))
     assert not (undisturbed / "publishing").exists()
@@ -36,12 +38,19 @@ def test_a_run_leaves_weights_card_log_grid_and_milestones(undisturbed):
 
 def test_the_log_has_a_header_and_a_row_a_score(undisturbed):
     frame = pd.read_csv(undisturbed / "log.csv")
-    assert frame["step"].tolist() == [2, 4]
-    losses = ["mse", "ssim", "perceptual", "adversary", "samples", "discriminator"]
-    assert frame.columns.tolist() == ["step", "seconds", *losses, "valid_ssim", "valid_psnr"]
-    assert frame.notna().all(axis=None)
+    assert frame["stage"].tolist() == ["z", "z", "grid", "grid"]
+    assert frame["step"].tolist() == [2, 4, 2, 4]
+    losses = {
+        "z": ["mse", "ssim", "perceptual", "adversary", "samples", "discriminator"],
+        "grid": ["proposed", "found", "grid_bytes"],
+    }
+    scores = ["valid_ssim", "valid_psnr", "valid_bytes"]
+    assert frame.columns.tolist() == ["stage", "step", "seconds", *losses["z"], *losses["grid"], *scores]
+    assert frame.loc[:1, [*losses["z"], *scores[:2]]].notna().all(axis=None)
+    assert frame.loc[2:, ["found", "grid_bytes", *scores]].notna().all(axis=None)
     assert frame["valid_ssim"].between(-1, 1).all()
-    assert frame["seconds"].is_monotonic_increasing
+    assert frame.loc[:1, "seconds"].is_monotonic_increasing
+    assert frame.loc[2:, "seconds"].is_monotonic_increasing
 
 
 def test_the_second_milestone_is_what_the_adversary_met(undisturbed, averages):
@@ -104,8 +113,12 @@ def _advance_to_nan(training):
 
 def test_a_row_takes_the_place_of_those_from_before_a_kill(tmp_path):
     for step, mse in ((2, 0.5), (4, 0.4), (6, 0.3), (4, 0.2)):
-        app.log_row(tmp_path / "log.csv", {"step": step, "mse": mse})
-    assert pd.read_csv(tmp_path / "log.csv")[["step", "mse"]].to_numpy().tolist() == [[2, 0.5], [4, 0.2]]
+        app.log_row(tmp_path / "log.csv", "z", {"step": step, "mse": mse})
+    for step in (2, 4, 2):
+        app.log_row(tmp_path / "log.csv", "grid", {"step": step, "found": 0.1})
+    frame = pd.read_csv(tmp_path / "log.csv")
+    assert frame.loc[:1, ["step", "mse"]].to_numpy().tolist() == [[2, 0.5], [4, 0.2]]
+    assert frame[["stage", "step"]].to_numpy().tolist() == [["z", 2], ["z", 4], ["grid", 2]]
 
 
 def test_training_goes_on_from_given_weights(undisturbed, place):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-from baselines.learned.models import Autoencoder, Kind
+from baselines.learned.autoencoders import Autoencoder
+from baselines.learned.model import Kind
 from experiments.opponents.publishing import fit_codes, round_weights, save_model
 from experiments.opponents.training import make_model
 from ganrev.generator.base import Generator

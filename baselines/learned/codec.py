@@ -21,7 +21,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from baselines.learned.models import Autoencoder, GeneratorEncoder, Hyperprior, Kind, LearnedModel
+from baselines.learned.autoencoders import Autoencoder, Hyperprior
+from baselines.learned.encoders import GeneratorEncoder
+from baselines.learned.model import Kind, LearnedModel
 from baselines.learned.rates import BEST_QUALITY
 from baselines.learned.transforms import IMAGE_SIZE
 from baselines.search import Knobs, best_file

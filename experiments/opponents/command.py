@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from baselines.learned.codec import LearnedCodec, load_autoencoder, load_encoder, load_hyperprior
-from baselines.learned.models import Kind
+from baselines.learned.model import Kind
 from experiments.opponents.publishing import (
     fit_codes,
     round_weights,

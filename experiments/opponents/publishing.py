@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from baselines.learned.codec import FACES_CARD, LearnedCodec
-from baselines.learned.models import Kind, LearnedModel
+from baselines.learned.model import Kind, LearnedModel
 from baselines.learned.rates import BEST_QUALITY, NUM_KNOTS, SPACING
 from experiments.opponents.training import Recipe, Training
 from ganrev.coding.range_coder import HIGHEST, LOWEST, code_lengths

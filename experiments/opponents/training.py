@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.learned.models import Autoencoder, GeneratorEncoder, Hyperprior, Kind, LearnedModel
+from baselines.learned.autoencoders import Autoencoder, Hyperprior
+from baselines.learned.encoders import GeneratorEncoder
+from baselines.learned.model import Kind, LearnedModel
 from baselines.learned.rates import BEST_QUALITY, lambda_of
 from ganrev.generator.base import Generator
 from ganrev.pixels import to_x

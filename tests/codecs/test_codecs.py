@@ -7,7 +7,7 @@ import torch
 from hydra.utils import instantiate
 from PIL import Image
 
-from baselines.learned.models import Kind
+from baselines.learned.model import Kind
 from ganrev.codecs.auto import AutoCodec
 from ganrev.codecs.base import check_images
 from ganrev.evaluation.metrics import distortion

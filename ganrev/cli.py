@@ -34,6 +34,7 @@ COMMANDS = {
     "hash-rates": ("measuring", "how often the perceptual hash of training faces errs"),
     "fetch-identity": ("measuring", "fetch the network behind the column `identity`"),
     "train": ("training", "train the embedded generator (Hydra overrides follow)"),
+    "face-prior": ("training", "fit a density of faces, from which samples look like faces"),
     "latents": ("training", "how widely each latent spreads, and how visible it is"),
 }
 

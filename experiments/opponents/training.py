@@ -53,8 +53,8 @@ class Recipe:
 RECIPES: dict[Kind, Recipe] = {
     "autoencoder": Recipe(steps=3000),
     "hyperprior": Recipe(steps=2800),
-    "encoder": Recipe(steps=2000),
-    "adversarial": Recipe(steps=1200, lr=4e-4, adversary_weight=0.06, start="encoder"),
+    "encoder": Recipe(steps=1400),
+    "adversarial": Recipe(steps=700, lr=4e-4, adversary_weight=0.06, start="encoder"),
 }
 
 

@@ -14,7 +14,7 @@ export MALLOC_TRIM_THRESHOLD_ = 100000000000
 export MALLOC_MMAP_MAX_ = 0
 export MALLOC_TOP_PAD_ = 100000000
 
-.PHONY: help install table1 table2 table figures rd automatic sweep bench scale collect report test fuzz guided kills coverage lint format generator clean
+.PHONY: help install table1 table2 table figures rd automatic sweep bench scale collect report test fuzz guided kills coverage lint format generator opponents clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -89,6 +89,9 @@ format: $(INSTALLED) ## let ruff mend what it can
 
 generator: $(INSTALLED) ## train the generator: make generator ARGS="train.faces=[shard.tar] train.valid=folder"
 	$(GANREV) train $(ARGS)
+
+opponents: $(INSTALLED) ## train the learned codecs: make opponents ARGS="--faces shard.tar --valid folder"
+	$(RUN) -m experiments.opponents $(ARGS)
 
 clean: ## remove results, caches and the environment
 	rm -rf $(VENV) results/runs results/tables results/figures results/sweeps results/bench results/fuzz results/report.html outputs multirun .pytest_cache .ruff_cache .coverage

@@ -1,4 +1,5 @@
 from .kmeans import KMeans
+from .learned.codec import load_autoencoder, load_encoder, load_hyperprior
 from .newer import AVIF, HEIF, JPEG2000, JXL, WebP
 from .pca import PCA, load_pca
 from .pillow import JPEG, PNG
@@ -13,5 +14,8 @@ __all__ = [
     "PNG",
     "KMeans",
     "WebP",
+    "load_autoencoder",
+    "load_encoder",
+    "load_hyperprior",
     "load_pca",
 ]

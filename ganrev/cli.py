@@ -35,6 +35,7 @@ COMMANDS = {
     "fetch-identity": ("measuring", "fetch the network behind the column `identity`"),
     "licences": ("reporting", "licences of all that is shipped, fetched or installed"),
     "train": ("training", "train the embedded generator (Hydra overrides follow)"),
+    "face-prior": ("training", "fit a density of faces, from which samples look like faces"),
     "latents": ("training", "how widely each latent spreads, and how visible it is"),
 }
 

@@ -7,15 +7,14 @@ of two happens to them.
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
 
-import constriction
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganrev.coding import range_coder
+from ganrev.coding.grouped import Decoder, Encoder, decode_grouped, encode_grouped
 from ganrev.generator.base import Generator
 from ganrev.generator.grid_prior import MAGNITUDE_CAP, WEIGHT_UNIT, GridPrior, group_slices, second_turn
 
@@ -24,8 +23,6 @@ _Z_UNIT, _MAP_UNIT = 1 << 10, 1 << 14  # the same for z and for the map from z t
 _Z_LIMIT = 1 << 20  # of |z| in its unit: what is beyond no picture needs, and sums stay exact
 _LOG_UNIT = 128  # of step sizes' logarithms: bfloat16 has seven bits of mantissa
 
-Encoder: TypeAlias = constriction.stream.queue.RangeEncoder
-Decoder: TypeAlias = constriction.stream.queue.RangeDecoder
 Turn = Callable[[slice, int, np.ndarray], np.ndarray]  # a group, its turn, scale codes [G, P]: the symbols there [G, P]
 
 
@@ -78,7 +75,7 @@ class GridCoder:
 
         def write(group: slice, turn: int, codes: np.ndarray) -> np.ndarray:
             here = symbols[group].reshape(len(codes), -1)[:, self.turns[turn].numpy()]
-            _encode_turn(encoder, here.ravel(), codes.ravel())
+            encode_grouped(encoder, here.ravel(), codes.ravel())
             codes_of_turns.append(codes)
             return here
 
@@ -89,7 +86,7 @@ class GridCoder:
         """Undo `encode`: int32 [C, S, S]; ValueError where no encoder wrote the stream."""
 
         def read(group: slice, turn: int, codes: np.ndarray) -> np.ndarray:
-            return _decode_turn(decoder, codes.ravel()).reshape(codes.shape)
+            return decode_grouped(decoder, codes.ravel()).reshape(codes.shape)
 
         with range_coder.payload_errors():
             return self._walk(z, step_size, read)
@@ -102,7 +99,7 @@ class GridCoder:
             for group in self.groups:
                 for places in self.turns:
                     codes = next(turns)
-                    symbols[group, places.numpy()] = _decode_turn(decoder, codes.ravel()).reshape(codes.shape)
+                    symbols[group, places.numpy()] = decode_grouped(decoder, codes.ravel()).reshape(codes.shape)
         return symbols.reshape(self.shape)
 
     def scale_codes(self, symbols: np.ndarray, z: Tensor, step_size: float) -> np.ndarray:
@@ -174,30 +171,6 @@ def codes_of_deviations(log2_deviations: Tensor) -> Tensor:
     """Return the scale codes, int64, of logarithms of deviations in symbols."""
     codes = (log2_deviations * range_coder.CODES_PER_OCTAVE).round()
     return codes.clamp(range_coder.LOWEST, range_coder.HIGHEST).long()
-
-
-def _encode_turn(encoder: Encoder, symbols: np.ndarray, codes: np.ndarray) -> None:
-    """Code symbols [P] in the order of their scale codes [P], one call for each; escaped ones follow their group."""
-    for code in np.unique(codes).tolist():
-        group = symbols[codes == code].astype(np.int32)
-        largest = len(range_coder.frequencies(code)) // 2 - 1
-        escaped = np.abs(group) > largest
-        encoder.encode(np.where(escaped, 2 * largest + 1, group + largest), range_coder.model_of(code))
-        for symbol in group[escaped].tolist():
-            range_coder.encode_escaped(encoder, symbol, largest)
-
-
-def _decode_turn(decoder: Decoder, codes: np.ndarray) -> np.ndarray:
-    """Undo `_encode_turn`."""
-    symbols = np.zeros(len(codes), np.int32)
-    for code in np.unique(codes).tolist():
-        places = np.nonzero(codes == code)[0]
-        largest = len(range_coder.frequencies(code)) // 2 - 1
-        values = decoder.decode(range_coder.model_of(code), len(places)) - largest
-        for place in np.nonzero(values > largest)[0].tolist():
-            values[place] = range_coder.decode_escaped(decoder, largest)
-        symbols[places] = values
-    return symbols
 
 
 def _whole(weight: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -175,11 +175,15 @@ def info(source: Path) -> None:
 @click.command()
 @click.option("-n", "--number", type=int, default=64, show_default=True, metavar="N")
 @_OUTPUT
+@click.option("--prior", type=click.Choice(["cube", "faces"]), default="cube", show_default=True)
 @with_overrides
-def sample(number: int, output: Path, overrides: tuple[str, ...]) -> None:
+def sample(number: int, output: Path, prior: Literal["cube", "faces"], overrides: tuple[str, ...]) -> None:
     """Draw pictures from the generator's prior and write them as one PNG.
 
+    The prior is the cube that the generator was trained with, or a density of faces that was fitted afterwards.
+
     \b
+    ganrev sample -n 16 -o faces.png --prior faces
     ganrev sample -n 16 -o samples.png
     ganrev sample -n 16 -o samples.png seed=3
     """
@@ -195,7 +199,7 @@ def sample(number: int, output: Path, overrides: tuple[str, ...]) -> None:
 
     cfg = compose_config(list(overrides))
     generator = instantiate(cfg.generator)
-    z = generator.sample_prior(number, torch.Generator().manual_seed(cfg.seed))
+    z = generator.sample(number, torch.Generator().manual_seed(cfg.seed), prior)
     with torch.no_grad():
         images = torch.cat([to_images(generator(part)) for part in z.split(16)])
     write_whole(output, to_png(to_grid(images)))

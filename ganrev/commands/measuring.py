@@ -39,9 +39,10 @@ def bench(faces: Path | None, quick: bool, out: Path, overrides: tuple[str, ...]
 def realism(weights: tuple[Path, ...], real: tuple[str, ...], number: int, seed: int) -> None:
     """Measure how real a generator's samples look, beside real faces.
 
-    WEIGHTS are safetensors files of the embedded network; none: the shipped ones. Prints, for other real faces and for
-    samples, the share in which a detector finds a face, and sliced Wasserstein distances to real faces (1000 times, as
-    usual) on each level of the Laplacian pyramid, by its side in pixels.
+    WEIGHTS are safetensors files of the embedded network; none: the shipped ones. Prints, for other real faces, for
+    these redrawn, and for samples from each prior, the share in which a detector finds a face, the share that the
+    perceptual hash takes for a training face, and sliced Wasserstein distances to real faces (1000 times, as usual) on
+    each level of the Laplacian pyramid, by its side in pixels.
 
     \b
     ganrev realism --real faces.tar -n 300 results/training/embedded.safetensors

@@ -1,4 +1,4 @@
-"""`ganrev train` and `latents`: the embedded generator and the table beside its weights."""
+"""`ganrev train`, `latents` and `face-prior`: the embedded generator and what lies beside its weights."""
 
 import sys
 from pathlib import Path
@@ -36,3 +36,23 @@ def latents(weights: Path | None, faces: tuple[str, ...], number: int, nudged: i
     from ganrev.train.latents import rewrite_table
 
     rewrite_table(weights, list(faces), number, nudged)
+
+
+@click.command("face-prior")
+@click.argument("weights", type=click.Path(path_type=Path), required=False, metavar="[WEIGHTS]")
+@click.option("--faces", multiple=True, required=True, help="tar shards or folders of training faces; several times")
+@click.option("--leading", type=int, default=96, show_default=True, help="latents that the mixture is over")
+@click.option("--laws", type=int, default=10, show_default=True, help="normal laws of the mixture")
+@click.option("--seed", type=int, default=0, show_default=True)
+def face_prior(weights: Path | None, faces: tuple[str, ...], leading: int, laws: int, seed: int) -> None:
+    """Fit a density to training faces' latents and write it beside the weights; needs the extra `train`.
+
+    WEIGHTS is a safetensors file of the embedded network; none: the shipped one. From then on data.prior=faces draws
+    seen pictures from it, and `ganrev sample --prior faces`.
+
+    \b
+    ganrev face-prior --faces faces.tar
+    """
+    from ganrev.train.face_prior import write_face_prior
+
+    write_face_prior(weights, list(faces), leading, laws, seed)

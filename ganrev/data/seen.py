@@ -9,22 +9,22 @@ from torch import Tensor
 
 from ganrev.configuration.options import Count, Whole, checked_options
 from ganrev.data.pictures import Pictures
-from ganrev.generator.base import Generator
+from ganrev.generator.base import DrawnFrom, Generator
 from ganrev.pixels import to_images
 from ganrev.progress import ProgressBar
 
 Limit = Annotated[Count, Field(description="a whole number of at least 1 (a generator never runs out of pictures)")]
 
 
-def seen_latent(generator: Generator, seed: int, index: int) -> Tensor:
-    """Draw the latent of one seen picture from the prior, float32 [1, latent_dim].
+def seen_latent(generator: Generator, seed: int, index: int, prior: DrawnFrom = "cube") -> Tensor:
+    """Draw the latent of one seen picture from a prior, float32 [1, latent_dim].
 
     Each has a stream of its own, so that a picture does not depend on how many are drawn. The seed is hashed
     so that no start of the reversal, drawn from the prior too, is the latent that it searches for.
     """
     digest = hashlib.sha256(f"seen/{seed}/{index}".encode()).digest()
     rng = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
-    return generator.sample_prior(1, rng)
+    return generator.sample(1, rng, prior)
 
 
 class Seen:
@@ -34,11 +34,12 @@ class Seen:
         generator: draws the pictures.
         limit: number of pictures, at least 1.
         seed: draws the latents; not the run's seed.
+        prior: `cube`, which the generator was trained with, or `faces`, its density of faces.
         strict: has no effect: every source has it, but no picture can be bad here.
         allow_seen_in_training: has no effect either: pictures that a generator drew are not photographs.
 
     Raises:
-        ValueError: `limit` is out of range.
+        ValueError: `limit` is out of range, or the generator has no density of faces.
     """
 
     @checked_options("data.")
@@ -47,12 +48,14 @@ class Seen:
         generator: Generator,
         limit: Limit = 10,
         seed: Whole = 0,
+        prior: DrawnFrom = "cube",
         strict: bool = False,
         allow_seen_in_training: bool = False,
     ) -> None:
         self.generator = generator
         self.limit = limit
         self.seed = seed
+        self.prior: DrawnFrom = prior
         self.strict = strict
         self.allow_seen_in_training = allow_seen_in_training
 
@@ -63,7 +66,7 @@ class Seen:
         side = self.generator.image_size
         images = torch.empty(self.limit, 3, side, side, dtype=torch.uint8)
         for index in ProgressBar(range(self.limit), desc="drawing seen pictures", unit="picture", delay=1, leave=False):
-            x = self.generator(seen_latent(self.generator, self.seed, index).to(weight.device)).float()
+            x = self.generator(seen_latent(self.generator, self.seed, index, self.prior).to(weight.device)).float()
             images[index] = to_images(x)[0]
         names = [f"seen_{index:03d}" for index in range(self.limit)]
         return Pictures(images, names, [None] * self.limit, drawn=True)

@@ -7,10 +7,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ganrev.generator.face_prior import FacePrior
 from ganrev.generator.grid import Grid
 
 Levels = Literal["z", "all"]
 Prior = Literal["uniform", "normal"]
+DrawnFrom = Literal["cube", "faces"]
 
 
 class Generator(nn.Module):
@@ -24,6 +26,7 @@ class Generator(nn.Module):
         unseen_scale: factor on z before rounding when the picture was not drawn by the generator itself; it
             puts the unit step of `quant=extreme` on the paper's scale (latents of about -15 to 15).
         digest: SHA-256 of the weights, hexadecimal; fills the file's fingerprint and the run's identity.
+        face_prior: a density of faces over z, fitted afterwards; None where there is none.
         caveat: what a reader of its scores must know, for the notes under a table; may be empty.
         card: the model card, JSON, that lists the CelebA pictures trained on; None if there is none.
     """
@@ -35,6 +38,7 @@ class Generator(nn.Module):
     digest: str = ""
     card: Path | None = None
     grid: Grid | None
+    face_prior: FacePrior | None = None
     caveat: str = ""
     _deviations: Tensor | None = None
     _step_sizes: Tensor | None = None
@@ -89,6 +93,24 @@ class Generator(nn.Module):
         if self.prior == "normal":
             return torch.randn(shape, generator=rng)
         return torch.rand(shape, generator=rng) * 2 - 1
+
+    def sample(self, num_samples: int, rng: torch.Generator, drawn_from: DrawnFrom = "cube") -> Tensor:
+        """Draw latents from the prior that the generator was trained with, `cube`, or from its density of faces.
+
+        Returns:
+            float32 [num_samples, latent_dim], on the CPU for any device.
+
+        Raises:
+            ValueError: there is no density of faces.
+        """
+        if drawn_from == "cube":
+            return self.sample_prior(num_samples, rng)
+        if self.face_prior is None:
+            raise ValueError(
+                f"these weights of {type(self).__name__} have no density of faces beside them; take data.prior=cube, "
+                "or fit one by `ganrev face-prior`"
+            )
+        return self.face_prior.sample(num_samples, rng)
 
     def invert_linear_map(self, x: Tensor) -> Tensor:
         """Guess the latents of pictures at little cost, for `reversal.init=linear`.

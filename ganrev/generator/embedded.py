@@ -20,6 +20,7 @@ from ganrev.configuration.options import Positive, checked_options
 from ganrev.contamination.card import read_card
 from ganrev.files import write_whole
 from ganrev.generator.base import Generator
+from ganrev.generator.face_prior import face_prior_path, load_face_prior
 from ganrev.generator.grid import LappedGrid
 from ganrev.generator.weights import existing_file, file_digest, load_state, load_tensors
 from ganrev.paths import weights_dir
@@ -225,6 +226,8 @@ def load_embedded(path: str | Path | None = None, unseen_scale: Positive | None 
         network.set_latent_statistics(values["deviations"], values["steps"])
         # Files coded with one table decode to nonsense with another: it is a part of the decoder's identity.
         network.digest = hashlib.sha256(f"{network.digest}/{file_digest(table)}".encode()).hexdigest()
+    if face_prior_path(file).exists():  # no part of the digest: decoding does not need it
+        network.face_prior = load_face_prior(face_prior_path(file))
     network.freeze()
     return network
 

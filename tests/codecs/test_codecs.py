@@ -7,18 +7,26 @@ import torch
 from hydra.utils import instantiate
 from PIL import Image
 
+from baselines.learned.model import Kind
 from ganrev.codecs.auto import AutoCodec
 from ganrev.codecs.base import check_images
 from ganrev.evaluation.metrics import distortion
 from ganrev.paths import config_dir
 from ganrev.pixels import to_images, to_png, to_x
-from tests.tiny import OVERRIDES, compose_config, smooth_images
+from tests.learned import write_weights
+from tests.tiny import OVERRIDES, TinyGenerator, compose_config, smooth_images
 
 SMALL_BUDGET = [
     "reversal.steps=20",
     "+codec.budget.rate_control._target_=ganrev.codecs.rate_control.RateBudget",
     "+codec.budget.rate_control.search={_target_: ganrev.coding.Effort, num_steps: 10, lr: 0.03, num_rounds: 5}",
 ]
+LEARNED: dict[str, Kind] = {
+    "autoencoder": "autoencoder",
+    "hyperprior": "hyperprior",
+    "encoder": "encoder",
+    "encoder_adversarial": "adversarial",
+}
 CONFIGS = sorted(path.stem for path in (config_dir() / "codec").glob("*.yaml"))
 
 
@@ -35,6 +43,11 @@ def make_codec(request, tmp_path_factory):
             own = [f"codec.faces=[{folder}]", "codec.components=40"]
         if request.param == "gan_auto":
             own = ["codec.target_bytes=30", *SMALL_BUDGET]  # what sixteen latents can use
+        if request.param in LEARNED:
+            folder = tmp_path_factory.mktemp("weights")
+            weights = write_weights(LEARNED[request.param], folder, TinyGenerator(size=128))
+            own = [f"codec.path={weights}"]
+            own += ["+generator.size=128"] * (request.param not in ("autoencoder", "hyperprior"))
         yield lambda: instantiate(compose_config(*OVERRIDES, f"codec={request.param}", *own).codec)
 
 

@@ -33,6 +33,7 @@ def test_seen_sets_what_the_paper_does_for_seen_images():
     cfg = composed("data=seen")
     assert (cfg.latent_scale, cfg.reversal.clip) == (1, "hard")
     assert cfg.data.generator == cfg.generator
+    assert composed("data=seen", "data.prior=faces").reversal.clip == "none"  # it has no bounds
     assert composed("data=seen", "reversal.clip=stochastic").reversal.clip == "stochastic"
 
 

@@ -5,6 +5,7 @@ import torch
 
 from ganrev.data.seen import Seen, seen_latent
 from ganrev.generator.base import Generator
+from ganrev.generator.face_prior import FacePrior
 
 
 class Plain(Generator):
@@ -35,6 +36,19 @@ def test_seen_pictures_are_seeded_one_by_one():
     assert len(ten.images[:, :, 0, 0].unique(dim=0)) == 10
     direct = Plain().sample_prior(1, torch.Generator().manual_seed(0))
     assert not torch.equal(seen_latent(Plain(), 0, 0), direct)  # a start drawn with the seed itself is no answer
+
+
+def test_seen_pictures_may_come_from_a_density_of_faces():
+    generator = Plain()
+    with pytest.raises(ValueError, match="no density of faces"):
+        Seen(generator, limit=1, prior="faces").load()
+    point = {"shares": torch.ones(1), "means": torch.tensor([[0.25, -0.25]]), "factors": torch.zeros(1, 2, 2)}
+    rest = {"slope": torch.zeros(1, 2), "offset": torch.tensor([0.5]), "rest_factor": torch.zeros(1, 1)}
+    generator.face_prior = FacePrior(leading=torch.tensor([0, 2]), **point, **rest)
+    (image,) = Seen(generator, limit=1, prior="faces").load().images
+    assert image[:, 0, 0].tolist() == [175, 223, 80]
+    with pytest.raises(ValueError, match=r"data\.prior must be one of cube, faces, got 'sphere'"):
+        Seen(generator, prior="sphere")
 
 
 @pytest.mark.parametrize("limit", [0, None])

@@ -8,6 +8,7 @@ from skimage.data import astronaut
 
 from experiments import samples
 from ganrev.cli import main
+from ganrev.contamination.hashes import hash_faces, hashes_path
 from ganrev.evaluation.realism import laplacian_pyramid, share_of_faces, sliced_wasserstein
 from ganrev.pixels import to_images, to_pillow
 from tests.tiny import TinyGenerator, smooth_images
@@ -138,8 +139,9 @@ def test_the_table_has_a_line_for_real_faces_and_one_for_each_generator(faces, m
     main(["realism", "pca.safetensors", "final.safetensors", "--real", str(faces), "-n", "2"])
     header, *lines = (line.split() for line in capsys.readouterr().out.splitlines())
     assert header[:3] == ["pictures", "n", "faces"]
-    assert [line[-8:-6] for line in lines] == [["faces", "2"], ["pca", "2"], ["final", "2"]]
-    assert lines[1][1:] == lines[2][1:]
+    assert [line[-8:-6] for line in lines] == [["faces", "2"], *[["redrawn", "2"], ["cube", "2"]] * 2]
+    assert [line[0] for line in lines] == ["other", "pca,", "pca,", "final,", "final,"]
+    assert [line[1:] for line in lines[1:3]] == [line[1:] for line in lines[3:5]]
     levels = np.array([line[-5:] for line in lines], dtype=float)
     assert np.allclose(levels[:, :4].mean(axis=1), levels[:, 4], rtol=0.02)
 
@@ -152,3 +154,26 @@ def test_too_few_real_faces_end_with_one_line(number, folder, faces, capsys):
     complaint = capsys.readouterr().err.strip()
     assert complaint.startswith("error: ")
     assert len(complaint.splitlines()) == 1
+
+
+def test_samples_of_the_density_of_faces_have_a_line_and_are_compared_with_training_faces(
+    faces, monkeypatch, capsys, tmp_path
+):
+    class WithDensity(TinyGenerator):
+        card = tmp_path / "tiny.json"
+
+        def sample(self, num_samples, rng, drawn_from="cube"):
+            return self.sample_prior(num_samples, rng) * (0.5 if drawn_from == "faces" else 1)
+
+    generator = WithDensity(size=128)
+    generator.face_prior = object()
+    monkeypatch.setattr(samples, "load_embedded", lambda path, unseen_scale: generator)
+    drawn = samples.draw(generator, 2, 0, "faces")
+    hash_faces(torch.cat((drawn[:1], smooth_images(20, 128, seed=3)))).save(hashes_path(generator.card))
+    main(["realism", "--real", str(faces), "-n", "2"])
+    header, *lines = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert header[3:5] == ["trained", "on"]
+    assert [line[-8] for line in lines] == ["2", "2", "2", "2"]
+    shares = [line[-6] for line in lines]
+    assert shares[:2] == ["NaN", "NaN"]
+    assert float(shares[3]) == 0.5

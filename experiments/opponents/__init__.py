@@ -1,0 +1,1 @@
+"""Training the learned opponents: `python -m experiments.opponents`, or `make opponents`."""

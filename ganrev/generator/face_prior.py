@@ -1,0 +1,104 @@
+"""A density of faces over z, fitted to a trained generator's latents afterwards.
+
+Real faces do not fill the cube that z is drawn from, so what most points of the cube draw is no clean face. A mixture
+of normal laws over the leading latents, and a normal law of the rest given those, draws from where faces lie.
+
+Source: Ghosh et al. 2020, "From variational to deterministic autoencoders" (a density fitted afterwards).
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ganrev.files import write_whole
+from ganrev.generator.weights import load_tensors
+
+
+@dataclass(frozen=True, eq=False)
+class FacePrior:
+    """A density over D latents: a mixture of K normal laws over some L of them, the other R given those.
+
+    Attributes:
+        leading: which latents the mixture is over, int64 [L].
+        shares: of the K laws, positive float32 [K] that add up to 1.
+        means: float32 [K, L].
+        factors: lower triangles, float32 [K, L, L]; times their transpose, the covariances.
+        slope: of the other latents' means by the leading ones, float32 [R, L].
+        offset: float32 [R].
+        rest_factor: lower triangle, float32 [R, R], of the other latents' covariance.
+
+    Raises:
+        ValueError: shapes that do not belong together, or numbers that are not finite.
+    """
+
+    leading: Tensor
+    shares: Tensor
+    means: Tensor
+    factors: Tensor
+    slope: Tensor
+    offset: Tensor
+    rest_factor: Tensor
+
+    def __post_init__(self) -> None:
+        num, few, rest = len(self.shares), len(self.leading), len(self.offset)
+        shapes = [(few,), (num,), (num, few), (num, few, few), (rest, few), (rest,), (rest, rest)]
+        found = [tuple(value.shape) for value in self.tensors.values()]
+        if found != shapes or self.leading.unique().numel() != few or not num:
+            raise ValueError(f"these tensors make no density of latents: shapes {found}, expected {shapes}")
+        if int(self.leading.min()) < 0 or int(self.leading.max()) >= self.latent_dim:
+            raise ValueError(f"the leading latents must be among {self.latent_dim}")
+        if not all(bool(value.isfinite().all()) for value in self.tensors.values()) or float(self.shares.min()) < 0:
+            raise ValueError("a density of latents needs finite numbers, and shares that are not negative")
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """What is stored."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def latent_dim(self) -> int:
+        """D."""
+        return len(self.leading) + len(self.offset)
+
+    def sample(self, num_samples: int, rng: torch.Generator) -> Tensor:
+        """Draw latents, float32 [num_samples, D], on the CPU; one by one, so that none depends on their number."""
+        others = torch.ones(self.latent_dim, dtype=torch.bool)
+        others[self.leading] = False
+        z = torch.empty(num_samples, self.latent_dim)
+        for row in z:
+            law = int(torch.multinomial(self.shares, 1, generator=rng))
+            noise = torch.randn(self.latent_dim, generator=rng)
+            few = len(self.leading)
+            leading = self.means[law] + self.factors[law] @ noise[:few]
+            row[self.leading] = leading
+            row[others] = self.slope @ leading + self.offset + self.rest_factor @ noise[few:]
+        return z
+
+
+def face_prior_path(weights: Path) -> Path:
+    """Return where the density of faces lies: `<name>.prior.safetensors` beside the weights."""
+    return weights.with_name(f"{weights.stem}.prior.safetensors")
+
+
+def save_face_prior(prior: FacePrior, weights: Path) -> Path:
+    """Write the density beside weights, in float16; returns its path."""
+    path = face_prior_path(weights)
+    tensors = {name: (v if name == "leading" else v.half()).contiguous() for name, v in prior.tensors.items()}
+    write_whole(path, safetensors.torch.save(tensors))
+    return path
+
+
+def load_face_prior(path: Path) -> FacePrior:
+    """Read what `save_face_prior` wrote.
+
+    Raises:
+        ValueError: the file is missing or damaged, or of another kind.
+    """
+    tensors = load_tensors(path)
+    try:
+        return FacePrior(**{name: (v if name == "leading" else v.float()) for name, v in tensors.items()})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no density of faces ({error}); fit it again by `ganrev face-prior`") from error

@@ -1,0 +1,78 @@
+"""The density of faces: what is drawn has its moments, one by one; files are whole or refused."""
+
+import dataclasses
+
+import pytest
+import safetensors.torch
+import torch
+
+from ganrev.generator.face_prior import FacePrior, face_prior_path, load_face_prior, save_face_prior
+from tests.tiny import TinyGenerator
+
+
+@pytest.fixture(scope="module")
+def prior() -> FacePrior:
+    return FacePrior(
+        leading=torch.tensor([0, 2]),
+        shares=torch.tensor([0.25, 0.75]),
+        means=torch.tensor([[4.0, 0.0], [-4.0, 1.0]]),
+        factors=torch.tensor([[[0.5, 0.0], [0.0, 1.0]], [[0.5, 0.0], [0.5, 1.0]]]),
+        slope=torch.tensor([[0.5, 0.0]]),
+        offset=torch.tensor([10.0]),
+        rest_factor=torch.tensor([[0.1]]),
+    )
+
+
+def test_samples_have_the_moments_of_the_density(prior):
+    z = prior.sample(4000, torch.Generator().manual_seed(0))
+    assert (z.shape, z.dtype) == ((4000, 3), torch.float32)
+    first = z[:, 0] > 0
+    assert float(first.float().mean()) == pytest.approx(0.25, abs=0.03)
+    assert float(z[~first, 0].mean()) == pytest.approx(-4, abs=0.05)
+    assert float(torch.corrcoef(z[~first][:, [0, 2]].T)[0, 1]) == pytest.approx(0.447, abs=0.05)
+    assert float((z[:, 1] - 0.5 * z[:, 0]).mean()) == pytest.approx(10, abs=0.02)
+    assert float((z[:, 1] - 0.5 * z[:, 0]).std()) == pytest.approx(0.1, abs=0.01)
+
+
+def test_no_sample_depends_on_their_number(prior):
+    several, alone = (prior.sample(num, torch.Generator().manual_seed(1)) for num in (3, 1))
+    assert torch.equal(several[:1], alone)
+
+
+def test_files(prior, tmp_path):
+    weights = tmp_path / "mine.safetensors"
+    path = save_face_prior(prior, weights)
+    assert path == face_prior_path(weights) == tmp_path / "mine.prior.safetensors"
+    again = load_face_prior(path)
+    for name, value in prior.tensors.items():
+        assert torch.allclose(again.tensors[name].double(), value.double(), atol=1e-3)
+
+
+def test_damaged_files(prior, tmp_path):
+    path = tmp_path / "a.prior.safetensors"
+    tensors = prior.tensors
+    for broken in (
+        {k: v for k, v in tensors.items() if k != "means"},
+        tensors | {"means": torch.zeros(3, 2)},
+        tensors | {"offset": torch.tensor([float("nan")])},
+        tensors | {"leading": torch.tensor([0, 3])},
+        tensors | {"leading": torch.tensor([1, 1])},
+        tensors | {"shares": torch.tensor([-0.5, 1.5])},
+    ):
+        safetensors.torch.save_file(broken, path)
+        with pytest.raises(ValueError, match="no density of faces"):
+            load_face_prior(path)
+    path.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="cannot be read as safetensors"):
+        load_face_prior(path)
+
+
+def test_a_generator_draws_from_it_where_it_has_one(prior):
+    generator = TinyGenerator()
+    rng = torch.Generator().manual_seed(0)
+    with pytest.raises(ValueError, match="no density of faces beside them"):
+        generator.sample(1, rng, "faces")
+    generator.face_prior = dataclasses.replace(prior)
+    assert generator.sample(2, rng, "faces").shape == (2, 3)
+    cube = generator.sample(2, torch.Generator().manual_seed(0))
+    assert torch.equal(cube, generator.sample_prior(2, torch.Generator().manual_seed(0)))

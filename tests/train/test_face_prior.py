@@ -1,0 +1,42 @@
+"""Fitting the density of faces."""
+
+import pytest
+import torch
+
+from ganrev.generator.embedded import EmbeddedNetwork
+from ganrev.pixels import to_images, to_x
+from ganrev.train import face_prior
+from ganrev.train.face_prior import fit, proposed_latents
+from tests.tiny import smooth_images
+
+
+def test_a_fitted_density_has_the_moments_of_the_latents():
+    pytest.importorskip("sklearn")
+    rng = torch.Generator().manual_seed(0)
+    mixed = torch.randn(6, 6, generator=rng)
+    z = torch.randn(3000, 6, generator=rng) @ mixed + torch.arange(6)
+    z[:1000, 0] += 5
+    prior = fit(z, num_leading=3, num_laws=2)
+    drawn = prior.sample(3000, torch.Generator().manual_seed(1))
+    assert torch.allclose(drawn.mean(0), z.mean(0), atol=0.35)
+    assert torch.allclose(torch.cov(drawn.T), torch.cov(z.T), rtol=0.15, atol=0.8)
+    assert prior.latent_dim == 6
+
+
+def test_mistakes(monkeypatch):
+    with pytest.raises(ValueError, match="more faces than the 4 latents"):
+        fit(torch.randn(4, 4), num_leading=2)
+    with pytest.raises(ValueError, match="fewer leading ones"):
+        fit(torch.randn(9, 4), num_leading=4)
+    monkeypatch.setattr(face_prior, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="needs scikit-learn: pip install"):
+        fit(torch.randn(9, 4), num_leading=2)
+
+
+def test_proposals_are_the_generators_own():
+    torch.manual_seed(0)
+    network = EmbeddedNetwork().freeze()
+    faces = to_images(to_x(smooth_images(2, 128)))
+    proposed = proposed_latents(network, faces)
+    assert proposed.shape == (4, 512)
+    assert torch.allclose(proposed[:2], network.invert_linear_map(to_x(faces)), atol=1e-3, rtol=1e-3)

@@ -90,7 +90,7 @@ def compare(weights: Sequence[Path], real: Sequence[str], num_pictures: int, see
     order = torch.randperm(len(faces), generator=torch.Generator().manual_seed(seed))
     chosen, others = faces[order[:num_pictures]], faces[order[num_pictures : 2 * num_pictures]]
     sets = {"other real faces": others}
-    cards = {}
+    cards: dict[str, Path] = {}
     files: Sequence[Path | None] = weights or [None]
     for path in files:
         generator, name = load_embedded(path, unseen_scale=1.0), "shipped" if path is None else path.stem

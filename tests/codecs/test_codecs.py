@@ -18,8 +18,8 @@ from tests.tiny import OVERRIDES, TinyGenerator, compose_config, smooth_images
 
 SMALL_BUDGET = [
     "reversal.steps=20",
-    "+codec.budget.rate_control._target_=ganrev.codecs.rate_control.RateBudget",
-    "+codec.budget.rate_control.search={_target_: ganrev.coding.Effort, num_steps: 10, lr: 0.03, num_rounds: 5}",
+    "+codec.budget._target_=ganrev.codecs.rate_control.RateBudget",
+    "+codec.budget.search={_target_: ganrev.coding.Effort, num_steps: 10, lr: 0.03, num_rounds: 5}",
 ]
 LEARNED: dict[str, Kind] = {
     "autoencoder": "autoencoder",

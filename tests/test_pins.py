@@ -15,7 +15,7 @@ PINNED = {
     if not line.startswith("#")
     for requirement in [Requirement(line)]
 }
-INSTALLED_EXTRAS = ("dev", "perceptual", "joblib", "submitit")
+INSTALLED_EXTRAS = ("dev", "perceptual", "joblib", "submitit", "train")
 
 
 def own_requirements():

@@ -51,10 +51,10 @@ class Recipe:
 
 # In an order in which each finds what it starts from.
 RECIPES: dict[Kind, Recipe] = {
-    "autoencoder": Recipe(steps=3000),
+    "autoencoder": Recipe(steps=2800),
     "hyperprior": Recipe(steps=2800),
-    "encoder": Recipe(steps=1400),
-    "adversarial": Recipe(steps=700, lr=4e-4, adversary_weight=0.06, start="encoder"),
+    "encoder": Recipe(steps=800),
+    "adversarial": Recipe(steps=300, lr=4e-4, adversary_weight=0.06, start="encoder"),
 }
 
 

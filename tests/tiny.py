@@ -57,6 +57,7 @@ class TinyGenerator(Generator):
         flat = torch.stack([self.linear(row) for row in z.to(self.linear.weight.dtype)])
         return torch.tanh(flat.float()).view(-1, 3, self.image_size, self.image_size)
 
+    @torch.no_grad()
     def invert_linear_map(self, x: Tensor) -> Tensor:
         inverse = torch.linalg.pinv(self.linear.weight.float())
         return torch.stack([inverse @ picture for picture in x.flatten(1)])  # near: it knows of no tanh

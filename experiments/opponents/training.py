@@ -99,8 +99,8 @@ class Training:
         linear = model.generator.get_submodule("linear")
         assert isinstance(linear, nn.Linear)  # `Generator.invert_linear_map` needs one, too
         side = math.isqrt(linear.out_features // 3)
-        inverse = torch.linalg.pinv(linear.weight.double()).float()
-        bias = 0.0 if linear.bias is None else linear.bias
+        inverse = torch.linalg.pinv(linear.weight.detach().double()).float()
+        bias = 0.0 if linear.bias is None else linear.bias.detach()
         model.guess = lambda x: F.linear(F.interpolate(x, size=side, mode="area").flatten(1) - bias, inverse)  # type: ignore[method-assign]
         model._generator = [copy.deepcopy(model.generator).bfloat16().to(memory_format=torch.channels_last)]  # type: ignore[call-overload]
 

@@ -25,7 +25,7 @@ from tests.tiny import compose_config
         "codec=gan quant=none data=seen",
         "codec=gan quant=rd quant.lmbda=0.001 data.limit=100",
         "codec=gan generator=dcgan generator.path=/weights/dcgan.pt latent_scale=2",
-        "codec=gan_auto codec.target_bytes=120",
+        "codec=gan_auto codec.target_bytes=120 loss=ssim_mse reversal=fast",
         "codec=pca codec.faces=[faces.tar] codec.step=150",
         "codec=jpeg data=folder data.shard=1/4 data.root=/photos",
     ],

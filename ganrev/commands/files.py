@@ -167,6 +167,7 @@ def info(source: Path) -> None:
     print(f"file        {len(blob)} bytes, version {content.version}")
     print(f"header      {len(blob) - len(content.payload)} bytes")
     print(f"payload     {len(content.payload)} bytes, {coder}")
+    print(f"levels      {'z and grid' if content.has_grid else 'z'}")
     unit = "times each latent's own" if content.scaled else "in units of z"
     print(f"step        {f'{content.step_size:.6g} {unit}' if content.step_size else 'none, float32 latents'}")
     print(f"generator   {content.fingerprint.hex()}")

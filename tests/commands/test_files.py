@@ -74,6 +74,7 @@ def test_info_says_what_is_in_the_file(photo, compressed, tmp_path, capsys):
     assert f"file        {size} bytes, version 1" in printed
     assert "header      12 bytes" in printed
     assert f"payload     {size - 12} bytes, Bzip2" in printed
+    assert "levels      z\n" in printed
     assert "step        0.25 in units of z" in printed
     assert "generator   012345" in printed
     main(["compress", str(photo), "-o", str(tmp_path / "raw.gr"), *TINY, "quant=none", "entropy=none"])
@@ -82,6 +83,10 @@ def test_info_says_what_is_in_the_file(photo, compressed, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "payload     64 bytes, Store" in printed
     assert "step        none, float32 latents" in printed
+    beyond = container.Container(8, 0.25, b"abc", b"payload", scaled=True, has_grid=True)
+    (tmp_path / "grid.gr").write_bytes(container.write(beyond))
+    main(["info", str(tmp_path / "grid.gr")])
+    assert "levels      z and grid\n" in capsys.readouterr().out
 
 
 # ---- pictures of other sizes and kinds

@@ -12,7 +12,7 @@ import os
 
 import lazy_loader
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # OpenMP's threads spin while they wait for each other. Two processes on the same cores then mostly wait: two reversals
 # take fifteen times as long as one. A short spin mends that and costs a lone process next to nothing: on two idle cores

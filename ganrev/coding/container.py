@@ -22,6 +22,7 @@ from ganrev.coding.frame import CorruptFileError, Frame, NotAContainerError, Wro
 
 _EQUAL, _SCALED, _GRID = 1, 2, 3  # versions: one step size for all latents, one for each, and a grid beyond z
 FINGERPRINT_BYTES = 3
+_RELEASES = {"0075bb": "0.1.0"}  # by the fingerprint of weights that shipped before: what reads their files
 _FRAMES = {
     _EQUAL: Frame(".gr", b"GR", f"Bf{FINGERPRINT_BYTES}s"),
     _SCALED: Frame(".gr", b"GR", f"BH{FINGERPRINT_BYTES}s"),
@@ -102,12 +103,13 @@ def read(blob: bytes) -> Container:
 
 def check_generator(content: Container, digest: str) -> None:
     """Raise WrongGeneratorError unless the file was made with weights of this SHA-256."""
-    expected = fingerprint(digest)
-    if content.fingerprint != expected:
-        raise WrongGeneratorError(
-            f"the file was made with generator {content.fingerprint.hex()}, this one is {expected.hex()}; "
-            "decode with the generator it was made with (generator=..., generator.path=...)"
-        )
+    expected, made_with = fingerprint(digest), content.fingerprint.hex()
+    if content.fingerprint == expected:
+        return
+    advice = "decode with the generator it was made with (generator=..., generator.path=...)"
+    if release := _RELEASES.get(made_with):
+        advice = f"release {release} of ganrev, which ships that generator, reads the file"
+    raise WrongGeneratorError(f"the file was made with generator {made_with}, this one is {expected.hex()}; {advice}")
 
 
 def payload_bytes(blob: bytes) -> int:

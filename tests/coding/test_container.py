@@ -30,6 +30,7 @@ contents = st.builds(
     fingerprint=st.binary(min_size=3, max_size=3),
     payload=st.binary(max_size=600),
     scaled=st.just(True),
+    has_grid=st.booleans(),
 )
 
 
@@ -134,6 +135,13 @@ def test_a_wrong_generator_is_named():
     container.check_generator(CONTENT, "012345" + "00" * 29)
     with pytest.raises(WrongGeneratorError, match=r"012345, this one is 012346.*generator="):
         container.check_generator(CONTENT, "012346" + "00" * 29)
+
+
+def test_files_of_weights_that_shipped_before_name_the_release_that_reads_them():
+    earlier = Container(entropy_code=1, step_size=0.25, fingerprint=bytes.fromhex("0075bb"), payload=b"payload")
+    container.check_generator(earlier, "0075bb" + "00" * 29)
+    with pytest.raises(WrongGeneratorError, match=r"0075bb, this one is 012345; release 0\.1\.0 of ganrev"):
+        container.check_generator(earlier, "012345" + "00" * 29)
 
 
 def test_a_generator_without_digest_writes_no_file():

@@ -24,10 +24,12 @@ RECORD = read_record()
 FILES = RECORD["files"]
 INTEGER_CODERS = {BACK_ENDS[kind].code for kind in ("none", "flat", "adaptive", "prior", "fitted")}
 # How many files there were when the set was last added to, and the SHA-256 of these.
-FIRST_FILES = 75
-FIRST_DIGEST = "63ef23eaf3808e3f5f12a121e611bb10aa76796249197c8f43cd6593bd0f9aca"
+FIRST_FILES = 81
+FIRST_DIGEST = "1968eabdc85a35675517ed48b9e401f2aa1875dc469f87b5f017a87c8eb8c888"
 
 every_file = pytest.mark.parametrize("name", FILES)
+file_of_z_alone = pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("v3")])
+GRID_STEP = 4.0  # what multiplies a file's step size for the 96 latents beyond z
 
 
 def blob_of(name):
@@ -40,20 +42,27 @@ def symbols_of(name):
 
 
 def table_of(name):
-    """Return the deviations and the steps of latents that the generator was told, float32 [D] each."""
+    """Return the deviations and the steps of z's latents that the generator was told, float32 [D] each."""
     num_latents, table = len(symbols_of(name)), RECORD["tables"][FILES[name]["table"]]
+    num_latents -= 96 * has_grid(name)
     if table is None:
         return np.full(num_latents, 1 / math.sqrt(3), np.float32), np.ones(num_latents, np.float32)
     return np.array(table["deviations"], np.float32), np.array(table["steps"], np.float32)
 
 
 def is_scaled(name):
-    return name.startswith("v2")
+    return not name.startswith("v1")
+
+
+def has_grid(name):
+    return name.startswith("v3")
 
 
 def steps_of(name):
     """Return what a symbol of each latent is worth in units of z, float32 [D]."""
     steps = table_of(name)[1]
+    if has_grid(name):
+        steps = np.append(steps, np.full(96, GRID_STEP, np.float32))
     return np.float32(FILES[name]["step"]) * (steps if is_scaled(name) else np.ones_like(steps))
 
 
@@ -65,8 +74,10 @@ def latents_of(name):
 
 def codec_of(name, back_end=None):
     case = FILES[name]
-    table = RECORD["tables"][case["table"]]
-    return codec_for(len(symbols_of(name)), table, back_end or backends.Store(), is_scaled(name))
+    table, num_latents = RECORD["tables"][case["table"]], len(symbols_of(name))
+    if has_grid(name):
+        return codec_for(num_latents, table, BACK_ENDS["fitted"], True, "all")
+    return codec_for(num_latents, table, back_end or backends.Store(), is_scaled(name))
 
 
 def groups():
@@ -81,7 +92,7 @@ def same_bits(latents, expected):
     return latents.dtype == torch.float32 and latents.numpy().tobytes() == np.stack(expected).tobytes()
 
 
-@every_file
+@file_of_z_alone
 def test_a_file_holds_its_symbols(name):
     content = container.read(blob_of(name))
     assert (content.step_size, content.scaled) == (FILES[name]["step"], is_scaled(name))
@@ -142,7 +153,7 @@ def test_an_altered_byte_or_a_cut_is_noticed(name):
 # ---- the set itself
 
 
-def test_every_back_end_has_golden_files_of_both_versions():
+def test_every_back_end_has_golden_files_of_its_versions():
     contents = [container.read(blob_of(name)) for name in FILES]
     known = set()
     for code in range(16):
@@ -150,7 +161,8 @@ def test_every_back_end_has_golden_files_of_both_versions():
             known.add(backends.by_code(code).code)
         except ValueError:
             continue
-    assert {(content.entropy_code, content.version) for content in contents} == {(c, v) for c in known for v in (1, 2)}
+    expected = {(code, version) for code in known for version in (1, 2)} | {(BACK_ENDS["fitted"].code, 3)}
+    assert {(content.entropy_code, content.version) for content in contents} == expected
 
 
 def test_the_set_is_only_ever_added_to():

@@ -27,15 +27,15 @@ from baselines.pillow import JPEG, PNG
 from ganrev.codecs.latent_codec import LatentCodec
 from ganrev.coding import backends, container
 from ganrev.coding.frame import ContainerError
-from ganrev.coding.latent_coder import LatentCoder
 from ganrev.contamination.card import ModelCard, read_card, write_card
 from ganrev.contamination.hashes import hash_faces, load_hashes
 from ganrev.data.formats import decode_picture
 from ganrev.data.png import SIGNATURE
+from ganrev.generator.base import Levels
 from ganrev.generator.weights import load_tensors
 from ganrev.pixels import to_pillow
 from tests.golden.make import BACK_ENDS, FOLDER, Table, TableGenerator, read_record
-from tests.tiny import TinyGridGenerator, smooth_images, tiny_codec
+from tests.tiny import smooth_images, tiny_codec
 
 _HEADERS = {1: 12, 2: 10, 3: 10}  # bytes of a .gr file's header, by version
 _PCA_HEADER = 9
@@ -94,8 +94,8 @@ class DrawingGenerator(TableGenerator):
         return torch.tanh(z[:, :3, None, None].float()).expand(-1, 3, self.image_size, self.image_size)
 
 
-def _drawing_codec(latent_dim: int, table: Table) -> LatentCodec:
-    generator = DrawingGenerator(latent_dim, table)
+def _drawing_codec(num_latents: int, table: Table, levels: Levels) -> LatentCodec:
+    generator = DrawingGenerator(num_latents, table, levels)
     return tiny_codec(generator=generator, entropy=backends.Store())
 
 
@@ -108,30 +108,18 @@ def gr_targets() -> list[Target]:
     for name, case in record["files"].items():
         blob = (FOLDER / name).read_bytes()
         content = container.read(blob)
-        latent_dim = len(record["vectors"][case["vector"]])
-        codec = decoders.setdefault(
-            (case["table"], latent_dim), _decoder(_drawing_codec(latent_dim, record["tables"][case["table"]]))
-        )
+        num_latents = len(record["vectors"][case["vector"]])
+        levels: Levels = "all" if content.has_grid else "z"
+        key = case["table"], num_latents
+        if key not in decoders:
+            decoders[key] = _decoder(_drawing_codec(num_latents, record["tables"][case["table"]], levels))
         label = f".gr v{content.version} {names[content.entropy_code]}"
-        groups[label, case["table"], latent_dim].append(blob)
-        assert codec(blob) is not None
+        groups[label, *key].append(blob)
+        assert decoders[key](blob) is not None
     return [
-        Target(label, seeds, decoders[table, latent_dim], ContainerError, _gr_header, 2)
-        for (label, table, latent_dim), seeds in groups.items()
+        Target(label, seeds, decoders[table, num_latents], ContainerError, _gr_header, 2)
+        for (label, table, num_latents), seeds in groups.items()
     ]
-
-
-def grid_target() -> Target:
-    """Return the target of files with a grid beyond z, version 3."""
-    coder = LatentCoder(TinyGridGenerator(), backends.Range("fitted"), scaled=True, levels="all")
-    rng = np.random.default_rng(0)
-    widths = np.linspace(1, 0.2, coder.num_latents)
-    seeds = [
-        coder.write(np.round(rng.laplace(size=len(widths)) * spread * widths).astype(np.int32), step)
-        for spread in (0.5, 3.0, 300.0)
-        for step in (0.25, 2.0)
-    ]
-    return Target(".gr v3 fitted", seeds, coder.read, ContainerError, _gr_header, 2)
 
 
 def _decoder(codec: LatentCodec | PCA) -> Callable[[bytes], object]:
@@ -216,7 +204,6 @@ def all_targets(folder: str | Path | None = None) -> list[Target]:
     """Return all of them, those of one name together."""
     targets = [
         *gr_targets(),
-        grid_target(),
         pca_target(),
         *picture_targets(),
         *file_targets(Path(folder or tempfile.mkdtemp())),

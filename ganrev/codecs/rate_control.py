@@ -131,10 +131,7 @@ class Candidate:
     symbols: Tensor | None = None
     blob: bytes = b""
     loss: float = math.inf
-    rank: tuple[bool, float] = (
-        True,
-        math.inf,
-    )  # whether it misses the target, then what is to be small; lower is better
+    rank: tuple[bool, float] = (True, math.inf)  # whether it misses the target, then what is to be small
     hit: bool = False
 
 

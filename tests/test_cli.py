@@ -25,7 +25,7 @@ def test_usage(capsys):
 def test_help_and_version(capsys):
     for arguments, expected in (
         (["--help"], "compress"),
-        (["compress", "--help"], "-- loss=mse quant=standard"),
+        (["compress", "--help"], "-- codec=gan loss=mse quant=standard"),
         (["--version"], __version__),
     ):
         main(arguments)

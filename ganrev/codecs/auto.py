@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from ganrev.codecs.base import EncodeReport, check_images
-from ganrev.codecs.lanes import best_lanes, reverse_lanes
+from ganrev.codecs.lanes import reverse_pictures
 from ganrev.codecs.latent_codec import LatentCodec
 from ganrev.codecs.rate_control import GRID_BUDGET, Z_BUDGET, Candidate, RateBudget, RateController, Target
 from ganrev.codecs.symbol_search import SymbolSearch
@@ -19,10 +18,8 @@ from ganrev.coding.backends import Range
 from ganrev.coding.latent_coder import LatentCoder
 from ganrev.configuration.options import Whole, checked_options
 from ganrev.generator.base import Generator, Levels
-from ganrev.reversal.descent import check_converged
 from ganrev.reversal.device import Device
 from ganrev.reversal.losses import MSE, SSIM
-from ganrev.reversal.reversing import lane_rng
 from ganrev.reversal.settings import Reversal
 
 _JUDGES: dict[str, type[nn.Module]] = {"ssim": SSIM, "psnr": MSE}
@@ -213,15 +210,8 @@ class AutoCodec(LatentCodec):
 
     def reverse(self, images: Tensor) -> Tensor:
         """Return z of the best lane of each uint8 picture [N, 3, S, S], float32 [N, latent_dim]."""
-        restarts = self.reversal.restarts
-        lane_images = images.repeat_interleave(restarts, dim=0)
-        rngs = [lane_rng(self.seed, image, i % restarts) for i, image in enumerate(lane_images)]
-        found, _ = reverse_lanes(self.renderer, self.loss, lane_images, rngs, self.reversal)
-        lanes = (~found.dropped).nonzero().flatten()
-        check_converged(found.lost[lanes].view(len(images), -1), f"reversal.lr={self.reversal.lr:g}")
-        costs = self.search.distortions(found.z[lanes].cpu(), lane_images[lanes])
-        best = best_lanes(costs.view(len(images), -1), found, lanes)
-        return found.z[lanes[best + torch.arange(0, len(lanes), len(lanes) // len(images))]].cpu()
+        lanes = reverse_pictures(self.renderer, self.loss, images, self.seed, self.reversal)
+        return lanes.z[lanes.best(self.search.distortions(lanes.z, lanes.images))]
 
 
 def _is_better(old: Candidate, new: Candidate) -> bool:

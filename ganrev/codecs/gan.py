@@ -6,13 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from ganrev.codecs.base import CodecIdentity, EncodeReport, check_images
-from ganrev.codecs.lanes import best_lanes, reverse_lanes
+from ganrev.codecs.lanes import reverse_pictures
 from ganrev.codecs.latent_codec import LatentCodec
 from ganrev.coding.backends import Entropy
 from ganrev.coding.quantiser import Quantiser, dequantise, quantise
 from ganrev.configuration.options import Positive, check_option, checked_options
 from ganrev.generator.base import Generator, Levels
-from ganrev.reversal.descent import check_converged
 from ganrev.reversal.device import Device
 from ganrev.reversal.reversing import lane_rng
 from ganrev.reversal.settings import Reversal
@@ -73,20 +72,13 @@ class GanCodec(LatentCodec):
         check_images(images, self.image_size)
         if not len(images):
             return EncodeReport([])
-        # Reverse all lanes; the restarts of a picture lie side by side.
-        restarts = self.reversal.restarts
-        lane_images = images.repeat_interleave(restarts, dim=0)
-        rngs = [lane_rng(self.seed, image, i % restarts) for i, image in enumerate(lane_images)]
-        found, recorders = reverse_lanes(self.renderer, self.loss, lane_images, rngs, self.reversal)
-        # Round the lanes that reached the end, equally many of each picture, and keep the best.
-        lanes = (~found.dropped).nonzero().flatten()
-        check_converged(found.lost[lanes].view(len(images), -1), f"reversal.lr={self.reversal.lr:g}")
-        symbols, costs = self._symbols(found.z[lanes].cpu(), lane_images[lanes], [rngs[lane] for lane in lanes])
-        best = best_lanes(costs.view(len(images), -1), found, lanes) + torch.arange(
-            0, len(lanes), len(lanes) // len(images)
-        )
+        lanes = reverse_pictures(self.renderer, self.loss, images, self.seed, self.reversal)
+        symbols, costs = self._symbols(lanes.z, lanes.images, lanes.rngs)
+        best = lanes.best(costs)
         blobs = [self.coder.write(row, self.step_size) for row in symbols[best].numpy()]
-        return EncodeReport(blobs, make_trace(found, recorders, lanes[best] % restarts, restarts).arrays())
+        restarts = self.reversal.restarts
+        trace = make_trace(lanes.found, lanes.recorders, lanes.kept[best] % restarts, restarts)
+        return EncodeReport(blobs, trace.arrays())
 
     def recode(self, z: Tensor, images: Tensor) -> list[bytes]:
         """Quantise and code z [N, D] that were found before for uint8 pictures [N, 3, S, S]: N `.gr` files."""

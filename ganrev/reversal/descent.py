@@ -5,7 +5,7 @@ except that a lane may be dropped when other attempts at the same picture are be
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -52,37 +52,24 @@ def check_converged(lost: Tensor, lrs: str) -> None:
 
 
 class PictureLoss:
-    """The loss of the picture that each lane draws: one for all lanes, or each lane's own.
+    """The loss of the picture that each lane draws.
 
     Args:
         generator: frozen, in the precision to compute with.
-        losses: each takes x and target [M, 3, H, W] and returns [M].
+        loss: takes x and target [M, 3, H, W] and returns [M].
         targets: x of each lane, float32 [L, 3, H, W].
-        kinds: which of `losses` each lane descends, int64 [L] on the CPU; None where there is but one.
     """
 
-    def __init__(
-        self, generator: Generator, losses: Sequence[nn.Module], targets: Tensor, kinds: Tensor | None = None
-    ) -> None:
-        self.generator, self.kinds, self.targets = generator, kinds, targets
-        self._losses = losses
+    def __init__(self, generator: Generator, loss: nn.Module, targets: Tensor) -> None:
+        self.generator, self.loss, self.targets = generator, loss, targets
 
     def losses(self, z: Tensor, step: int) -> Tensor:
         """Return the loss of each lane, [M]; whatever the step."""
-        x = self.generator(z)
-        if self.kinds is None:
-            return self._losses[0](x, self.targets)
-        found = x.new_zeros(len(x))
-        for kind, loss in enumerate(self._losses):
-            mine = (self.kinds == kind).nonzero().flatten().to(x.device)
-            if len(mine):
-                found = found.index_put((mine,), loss(x[mine], self.targets[mine]))
-        return found
+        return self.loss(self.generator(z), self.targets)
 
     def keep(self, kept: Tensor) -> None:
         """Go on with some of the lanes only."""
         self.targets = self.targets[kept]
-        self.kinds = None if self.kinds is None else self.kinds[kept.cpu()]
 
 
 class Descent:
@@ -95,8 +82,6 @@ class Descent:
         objective: what to minimise, over all lanes.
         make_optimizer: makes the optimiser of a tensor [M, D]; elementwise, so that lanes stay independent.
         num_steps: of the whole descent.
-        rates: learning rate of each lane, float32 [L], where it has its own. The optimiser then moves what z has
-            moved in units of it, so that one optimiser serves them all; neither strides nor `confine` go with it.
         strides: how far each element goes in units of the optimiser's step, float32 [D]; None for all alike.
         confine: called with z [M, D] and the lanes' indices [M] after each step, to change z in place.
 
@@ -116,7 +101,6 @@ class Descent:
         make_optimizer: MakeOptimizer,
         num_steps: int,
         *,
-        rates: Tensor | None = None,
         strides: Tensor | None = None,
         confine: Callable[[Tensor, Tensor], None] | None = None,
     ) -> None:
@@ -127,22 +111,14 @@ class Descent:
         self.lanes = torch.arange(len(start), device=start.device)
         self.num_done = 0
         self._objective, self._strides, self._confine = objective, strides, confine
-        self._start = None if rates is None else start.clone()
-        self._rates = None if rates is None else rates[:, None]
-        self._variable = (start.clone() if rates is None else torch.zeros_like(start)).requires_grad_(True)
+        self._variable = start.clone().requires_grad_(True)
         self._optimizer = make_optimizer(self._variable)
-
-    def _position(self) -> Tensor:
-        """Return z of the lanes that go on, differentiable in what the optimiser moves."""
-        if self._start is None or self._rates is None:
-            return self._variable
-        return self._start + self._rates * self._variable
 
     def step(self, lr: float) -> None:
         """Take one step in all lanes that go on, at this learning rate."""
         v = self._variable
         self._optimizer.param_groups[0]["lr"] = lr
-        losses = self._objective.losses(self._position(), self.num_done)
+        losses = self._objective.losses(v, self.num_done)
         (gradient,) = torch.autograd.grad(losses.sum(), v)
         with torch.no_grad():
             # A lane without a finite gradient takes no step, in spite of the momentum that its optimiser holds.
@@ -158,7 +134,7 @@ class Descent:
             v.copy_(torch.where(alive[:, None], v, before))
         # Results are stored for all lanes: those of a lane that leaves must remain.
         self.losses[self.lanes, self.num_done] = losses.detach().float()
-        self.alive[self.lanes], self.z[self.lanes] = alive, self._position().detach()
+        self.alive[self.lanes], self.z[self.lanes] = alive, v.detach()
         self.num_done += 1
 
     def keep(self, stays: Tensor) -> None:
@@ -167,8 +143,6 @@ class Descent:
         self.lanes = self.lanes[kept]
         self._objective.keep(kept)
         self._variable, self._optimizer = keep_lanes(self._optimizer, self._variable, kept)
-        if self._start is not None and self._rates is not None:
-            self._start, self._rates = self._start[kept], self._rates[kept]
 
     def drop(self, lanes: Tensor) -> None:
         """Mark lanes, bool [L], as dropped for better ones of their picture; `keep` then leaves them out."""

@@ -132,7 +132,7 @@ def _descent(
     clips = settings.clip != "none" and generator.prior == "uniform"
     return Descent(
         first_latents(generator, targets, rngs, settings),
-        PictureLoss(generator, [loss], targets),
+        PictureLoss(generator, loss, targets),
         settings.make_optimizer,
         settings.steps,
         strides=settings.strides(generator).to(targets.device) if settings.scaled else None,

@@ -9,12 +9,12 @@ from baselines.learned.rates import (
     NUM_KNOTS,
     Knots,
     lambda_of,
-    laplace_bits,
     rounded_straight_through,
     with_noise,
 )
 from baselines.learned.scales import PredictedScales
 from baselines.learned.transforms import IMAGE_SIZE, SIDE, Analysis, Stage, Synthesis, block_components
+from ganrev.generator.grid_prior import laplace_bits
 
 CHANNELS = 128
 HYPER_CHANNELS = 16

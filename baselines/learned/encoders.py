@@ -6,9 +6,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.learned.model import FixedCodes, LearnedModel, knot_qualities, quality_tensor, to_symbols
-from baselines.learned.rates import Knots, lambda_of, laplace_bits, rounded_straight_through, with_noise
+from baselines.learned.rates import Knots, lambda_of, rounded_straight_through, with_noise
 from baselines.learned.transforms import SIDE, Features
 from ganrev.generator.base import Generator
+from ganrev.generator.grid_prior import laplace_bits
 
 _BOTTLENECK = 16  # channels of the features that the correction is read from
 

@@ -1,4 +1,4 @@
-"""What one network of every rate needs: qualities, values that depend on them, and the bits of symbols.
+"""What one network of every rate needs: qualities, values that depend on them, and rounding while training.
 
 A quality from 0 to 100 stands for a Lagrange multiplier, the distortion that a byte must save: neighbouring qualities
 are 5.7 % apart. Whatever depends on the quality is linear between six knots.
@@ -16,7 +16,6 @@ BEST_QUALITY = 100
 SPACING = 20  # qualities between neighbouring knots
 NUM_KNOTS = BEST_QUALITY // SPACING + 1
 _LAMBDAS = (1.6e-2, 6e-5)  # per byte, of the worst and the best quality: some 60 and 2000 bytes a face
-_LEAST, _MOST = -4.0, 8.0  # log2 of the deviations that the range coder has tables for
 
 
 def lambda_of(quality: Tensor) -> Tensor:
@@ -55,23 +54,6 @@ def whole_between_knots(table: np.ndarray, quality: int) -> np.ndarray:
     knot, beyond = divmod(quality, SPACING)
     after = table[min(knot + 1, NUM_KNOTS - 1)]
     return (table[knot] * (SPACING - beyond) + after * beyond) // SPACING
-
-
-def laplace_bits(values: Tensor, log2_deviations: Tensor) -> Tensor:
-    """Return the bits of symbols under Laplace laws of zero mean, differentiable, of the same shape.
-
-    Args:
-        values: symbols, or what would be rounded to symbols with uniform noise added.
-        log2_deviations: logarithms of the standard deviations in symbols.
-    """
-    rate = math.sqrt(2) * torch.exp2(-log2_deviations.clamp(_LEAST, _MOST))
-    size = values.abs()
-    # The law's mass within half a symbol: of two exponentials on one side of zero, or one of each on both sides.
-    beyond = rate * (size - 0.5) - torch.log((1 - torch.exp(-rate)) / 2)
-    inner = size.clamp_max(0.5)
-    around = 1 - 0.5 * (torch.exp(-rate * (0.5 - inner)) + torch.exp(-rate * (0.5 + inner)))
-    nats = torch.where(size > 0.5, beyond, -torch.log(around.clamp_min(1e-9)))
-    return nats / math.log(2)
 
 
 def with_noise(values: Tensor, rng: torch.Generator | None) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 MAGNITUDE_CAP = 4  # larger magnitudes tell no more
 WEIGHT_UNIT = 1 << 10  # weights are whole multiples of one over it, so that decoders can compute in whole numbers
-_LOG2_BOUNDS = -4.0, 6.0  # of deviations, in symbols
+_LOG2_BOUNDS = -4.0, 8.0  # of deviations, in symbols: those that the range coder has tables for
 _GROUPS = (2, 2, 4, 8)  # channels of the first groups, which carry most; all later ones have 16
 
 
@@ -35,18 +35,21 @@ def second_turn(side: int) -> Tensor:
     return (places[:, None] + places) % 2 == 1
 
 
-def laplace_bits(values: Tensor, log2_deviation: Tensor) -> Tensor:
+def laplace_bits(values: Tensor, log2_deviations: Tensor) -> Tensor:
     """Return the code length in bits of values, whole or not, under zero-mean Laplace laws; differentiable.
 
     Args:
         values: in symbols.
-        log2_deviation: log2 of the law's standard deviation in symbols, of a shape that broadcasts with it.
+        log2_deviations: log2 of the laws' standard deviations in symbols, of a shape that broadcasts with it.
     """
-    scale = torch.exp2(log2_deviation.clamp(*_LOG2_BOUNDS)) / math.sqrt(2)
-    magnitude = values.abs()
-    inner = 1 - 0.5 * torch.exp((magnitude - 0.5).clamp_max(0) / scale) - 0.5 * torch.exp(-(magnitude + 0.5) / scale)
-    outer = 0.5 * torch.exp(-(magnitude - 0.5).clamp_min(0) / scale) * (1 - torch.exp(-1 / scale))
-    return -torch.log2(torch.where(magnitude < 0.5, inner, outer).clamp_min(1e-9))
+    rate = math.sqrt(2) * torch.exp2(-log2_deviations.clamp(*_LOG2_BOUNDS))
+    size = values.abs()
+    # The law's mass within half a symbol: of two exponentials on one side of zero, or one of each on both sides. The
+    # logarithm of the first is taken term by term, since the mass itself may be too small for a float.
+    beyond = rate * (size - 0.5) - torch.log((1 - torch.exp(-rate)) / 2)
+    inner = size.clamp_max(0.5)
+    around = 1 - 0.5 * (torch.exp(-rate * (0.5 - inner)) + torch.exp(-rate * (0.5 + inner)))
+    return torch.where(size > 0.5, beyond, -torch.log(around.clamp_min(1e-9))) / math.log(2)
 
 
 class GridPrior(nn.Module):

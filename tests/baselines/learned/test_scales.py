@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.learned.rates import NUM_KNOTS, knot_weights, laplace_bits, whole_between_knots
+from baselines.learned.rates import NUM_KNOTS, knot_weights, whole_between_knots
 from baselines.learned.scales import PredictedScales
 from ganrev.coding.range_coder import CODES_PER_OCTAVE, code_lengths
+from ganrev.generator.grid_prior import laplace_bits
 
 CHANNELS, HYPER, SIDE = 5, 3, 8
 

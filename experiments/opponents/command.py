@@ -1,7 +1,5 @@
 """Trains the learned codecs, one after the other. A killed training goes on where it stopped, by the same command."""
 
-import csv
-import io
 import math
 import time
 from collections.abc import Sequence
@@ -24,13 +22,13 @@ from experiments.opponents.publishing import (
 from experiments.opponents.training import RECIPES, Recipe, Training, make_model
 from ganrev.configuration.options import Count, check_option
 from ganrev.data.corpus import load_corpus
-from ganrev.files import open_whole, write_whole
 from ganrev.generator.base import Generator
 from ganrev.generator.embedded import load_embedded
 from ganrev.generator.weights import load_checkpoint
 from ganrev.progress import ProgressBar
 from ganrev.train.batches import batch_at
 from ganrev.train.checks import check_validation
+from ganrev.train.folder import add_row, store
 
 _SAVE_EVERY = 200
 _MEASURED = 500  # training faces whose symbols are counted
@@ -72,9 +70,10 @@ def train_one(kind: Kind, recipe: Recipe, faces: Tensor, generator: Generator, o
             means = {name: value / ((training.step - 1) % _SAVE_EVERY + 1) for name, value in sums.items()}
             if not all(map(math.isfinite, means.values())):
                 raise ValueError(f"the losses are no longer finite at step {training.step}: {means}; take a lower rate")
-            _log(folder / "log.csv", {"step": training.step, "seconds": training.seconds} | means)
-            with open_whole(checkpoint) as file:
-                torch.save(training.state() | {"recipe": _plain(recipe)}, file)
+            row = {"step": training.step, "seconds": round(training.seconds, 5)}
+            row |= {name: round(value, 5) for name, value in means.items()}
+            add_row(folder / "log.csv", _COLUMNS, row, lambda old: int(old["step"]) < training.step)
+            store(training.state() | {"recipe": _plain(recipe)}, checkpoint)
             bar.set_postfix(means)
             sums = dict.fromkeys(sums, 0.0)
     bar.close()
@@ -83,19 +82,6 @@ def train_one(kind: Kind, recipe: Recipe, faces: Tensor, generator: Generator, o
 
 def _plain(recipe: Recipe) -> dict[str, object]:
     return asdict(recipe) | {"deblur": list(recipe.deblur)}
-
-
-def _log(path: Path, row: dict[str, float]) -> None:
-    """Add a row to the CSV file, and remove rows of the same or a later step, written before a kill."""
-    rows = []
-    if path.exists():
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [old for old in csv.DictReader(file) if int(old["step"]) < row["step"]]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows([*rows, {key: round(value, 5) for key, value in row.items()}])
-    write_whole(path, text.getvalue().encode())
 
 
 def train_all(

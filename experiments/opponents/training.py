@@ -16,6 +16,7 @@ from ganrev.generator.base import Generator
 from ganrev.pixels import to_x
 from ganrev.reversal.losses import MSE, SSIM
 from ganrev.train.batches import deblur
+from ganrev.train.folder import restore
 from ganrev.train.networks import Discriminator, discriminator_loss, generator_loss
 
 _FIRST_FACES = 1000  # that say where a fresh autoencoder begins
@@ -116,9 +117,7 @@ class Training:
 
     def load(self, state: dict) -> None:
         """Go on from what `state` returned."""
-        self.step, self.seconds = state.pop("step"), state.pop("seconds")
-        for name, values in state.items():
-            getattr(self, name).load_state_dict(values)
+        restore(self, state)
 
     def advance(self, images: Tensor) -> dict[str, float]:
         """Take one step on uint8 images [N, 3, 128, 128]; returns means over them."""

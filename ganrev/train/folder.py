@@ -3,7 +3,9 @@
 import csv
 import io
 import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -28,17 +30,33 @@ def log_row(path: Path, stage: str, row: dict[str, float]) -> None:
         stage: `z` or `grid`, which comes after it.
         row: values by column, `step` among them; what a stage does not have stays empty.
     """
+    now = _place(stage, row["step"])
+    row_of = {"stage": stage} | {key: round(value, 5) for key, value in row.items()}
+    add_row(path, _FIELDS, row_of, lambda old: _place(old["stage"], old["step"]) < now)
+
+
+def add_row(
+    path: Path, fields: Sequence[str], row: Mapping[str, object], is_earlier: Callable[[dict[str, str]], bool]
+) -> None:
+    """Add a row to a CSV file, and remove rows that are not earlier: a killed training wrote them."""
     rows = []
     if path.exists():
         with path.open(newline="", encoding="utf-8") as file:
-            rows = [
-                old for old in csv.DictReader(file) if _place(old["stage"], old["step"]) < _place(stage, row["step"])
-            ]
+            rows = [old for old in csv.DictReader(file) if is_earlier(old)]
     text = io.StringIO()
-    writer = csv.DictWriter(text, _FIELDS, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, fields, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows([*rows, {"stage": stage} | {key: round(value, 5) for key, value in row.items()}])
+    writer.writerows([*rows, row])
     write_whole(path, text.getvalue().encode())
+
+
+def restore(training: object, state: dict[str, Any]) -> None:
+    """Set step and seconds of a training, and load the state of each of its parts by name, as its `state` returned."""
+    for name, value in state.items():
+        if name in ("step", "seconds"):
+            setattr(training, name, value)
+        else:
+            getattr(training, name).load_state_dict(value)
 
 
 def _place(stage: str, step: float | str) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from ganrev.reversal.device import Device
 from ganrev.reversal.losses import MSE, SSIM
 from ganrev.reversal.perceptual import STLPIPS
 from ganrev.train.batches import deblur
+from ganrev.train.folder import restore
 from ganrev.train.networks import (
     Discriminator,
     Encoder,
@@ -114,9 +115,7 @@ class Training:
 
     def load(self, state: dict) -> None:
         """Go on from what `state` returned."""
-        self.step, self.seconds = state.pop("step"), state.pop("seconds")
-        for name, values in state.items():
-            getattr(self, name).load_state_dict(values)
+        restore(self, state)
 
     def advance(self, images: Tensor) -> dict[str, float]:
         """Take one step on uint8 images [N, 3, 128, 128]; returns the loss terms."""

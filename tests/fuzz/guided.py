@@ -39,7 +39,7 @@ def fitting(target: Target, blob: bytes) -> bytes:
 def run(targets: list[Target], minutes: float, findings: Path) -> None:
     """Hand over to libFuzzer, which ends the process."""
 
-    def test_one(data: bytes) -> None:
+    def decode_one(data: bytes) -> None:
         if data:
             target = targets[data[0] % len(targets)]
             with contextlib.suppress(ContainerError):
@@ -52,7 +52,7 @@ def run(targets: list[Target], minutes: float, findings: Path) -> None:
                 (Path(corpus) / f"{number}-{place}").write_bytes(bytes([number]) + seed)
         limits = [f"-max_total_time={int(60 * minutes)}", f"-timeout={_SECONDS}", f"-rss_limit_mb={_MEGABYTES}"]
         kept = [f"-artifact_prefix={findings}/", "-max_len=4096", "-print_final_stats=1", "-close_fd_mask=0"]
-        atheris.Setup([sys.argv[0], *limits, *kept, corpus], test_one)
+        atheris.Setup([sys.argv[0], *limits, *kept, corpus], decode_one)
         atheris.Fuzz()
 
 

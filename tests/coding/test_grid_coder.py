@@ -5,18 +5,24 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
+import tracemalloc
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from ganrev.coding import container
 from ganrev.coding.backends import Bzip2, Range
 from ganrev.coding.frame import ContainerError, CorruptFileError
 from ganrev.coding.grid_coder import GridCoder, codes_of_deviations
 from ganrev.coding.latent_coder import LatentCoder
+from ganrev.generator.base import Generator
+from ganrev.generator.grid import Grid
 from ganrev.generator.grid_prior import GridPrior
 from tests.tiny import TinyGenerator, TinyGridGenerator
 
@@ -131,15 +137,76 @@ def test_damaged_files_raise_what_is_documented(coder: LatentCoder) -> None:
         without.read(good)
 
 
+def test_damaged_files_of_the_real_size_take_little_time_and_memory() -> None:
+    generator = RealSizeGenerator()
+    coder = LatentCoder(generator, FITTED, True, "all")
+    good = container.read(coder.write(symbols_like(7, 1.0, 12800), 2.0**-5))
+    rng = np.random.default_rng(0)
+    hostile = {  # long files of nothing but escapes, of the widest and the narrowest spreads of z, and short ones
+        "ones": b"\xff" * 200_000,
+        "narrow": b"\x00" + b"\xff" * 200_000,
+        "noise": rng.bytes(200_000),
+        "altered": good.payload[:100] + rng.bytes(20) + good.payload[120:],
+        "cut": good.payload[:100],
+        "offset alone": good.payload[:1],
+    }
+    for (name, payload), step in product(hostile.items(), (2.0**-20, 2.0**-5, 2.0**20)):
+        blob = container.write(container.Container(8, step, good.fingerprint, payload, True, True))
+        began = time.process_time()
+        tracemalloc.start()
+        try:
+            assert coder.read(blob).shape == (12800,)
+        except ContainerError:
+            pass
+        finally:
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        assert time.process_time() - began < 2, (name, step)  # one second, and another where memory is traced
+        assert peak < 16 << 20, (name, step)
+
+
+class RealSizeGenerator(Generator):
+    """512 latents and a grid of 48 x 16 x 16, as the embedded generator has, of random weights; it draws nothing.
+
+    The weights come from NumPy, since PyTorch's random numbers are others without vector instructions.
+    """
+
+    latent_dim, image_size = 512, 128
+    digest = "7265616c" * 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        rng = np.random.default_rng(0)
+        prior = GridPrior(48, 16)
+        for weight in prior.parameters():
+            weight.data = torch.from_numpy(rng.normal(scale=0.05, size=weight.shape)).float()
+        prior.place.data -= 1
+        prior.round_weights()
+        self.grid = Grid((48, 16, 16), prior, unit_step=0.023)
+        self.map = torch.from_numpy(rng.normal(scale=0.05, size=(768, 512))).half().double()
+
+    def thumbnail_map(self, side: int) -> tuple[Tensor, Tensor]:
+        return self.map, torch.zeros(len(self.map), dtype=torch.float64)
+
+
 _CHILD = """
-import hashlib, torch, numpy as np
-from tests.coding.test_grid_coder import digest_of_codes
-print(digest_of_codes())
+from tests.coding.test_grid_coder import digest_of_codes, digest_of_real_files
+print(digest_of_codes(), digest_of_real_files())
 """
 
 
+def digest_of_real_files() -> str:
+    """Return the SHA-256 of two files of the real size, and of the latents that they decode to."""
+    coder, sha = LatentCoder(RealSizeGenerator(), FITTED, True, "all"), hashlib.sha256()
+    for seed, step in enumerate((2.0**-6, 2.0**-4)):
+        blob = coder.write(symbols_like(seed, 1.0, 12800), step)
+        sha.update(blob)
+        sha.update(coder.read(blob).numpy().tobytes())
+    return sha.hexdigest()
+
+
 def digest_of_codes() -> str:
-    """Return the SHA-256 of the scale codes of a few hundred grids of random weights."""
+    """Return the SHA-256 of the scale codes of a hundred grids of random weights."""
     generator = TinyGridGenerator()
     coder, sha = GridCoder(generator), hashlib.sha256()
     for seed in range(100):
@@ -160,4 +227,4 @@ def test_codes_are_the_same_on_other_threads_and_without_vector_instructions(env
     child = subprocess.run(
         [sys.executable, "-c", _CHILD], env=os.environ | environment, capture_output=True, text=True, check=True
     )
-    assert child.stdout.strip() == digest_of_codes()
+    assert child.stdout.split() == [digest_of_codes(), digest_of_real_files()]

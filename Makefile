@@ -40,7 +40,7 @@ table: $(INSTALLED) ## another table: make table ARGS="baselines data.limit=60"
 figures: $(INSTALLED) ## the paper's Figures 1 to 3
 	$(GANREV) figures $(ARGS)
 
-rd: $(INSTALLED) ## rate and distortion beside PCA and JPEG: make rd ARGS="codec.faces=[shard.tar]"
+rd: $(INSTALLED) ## rate and distortion of all codecs, BD-rates: make rd ARGS="codec.faces=[shard.tar] data.limit=100"
 	$(GANREV) rd $(ARGS)
 
 automatic: $(INSTALLED) ## automatic mode against the best of a full grid

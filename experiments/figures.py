@@ -11,7 +11,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
-from experiments import composition, drawing
+from experiments import composition
+from experiments.drawing import pictures as drawing
+from experiments.drawing.style import Origin, origin_of, save
 from ganrev.evaluation.metrics import distortion
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import load_pictures
@@ -109,20 +111,21 @@ def check_experiment(experiment: dict[str, Any]) -> None:
             composition.check_overrides(content["overrides"], where)
 
 
-def draw_all(experiment: dict[str, Any], user: Sequence[str], picture: int, folder: Path) -> list[Path]:
+def draw_all(experiment: dict[str, Any], user: Sequence[str], picture: int, folder: Path, origin: Origin) -> list[Path]:
     """Draw every figure of an experiment, as PNG and PDF; returns the files."""
     check_experiment(experiment)
-    folder.mkdir(parents=True, exist_ok=True)
     under_way = reversal(experiment["reversal"], user, picture)
-    files = drawing.save(drawing.draw_reversal(under_way), folder, experiment["reversal"]["file"])
+    files = save(drawing.draw_reversal(under_way), folder, experiment["reversal"]["file"], origin)
     for one in experiment["comparisons"]:
         panels = comparison(one, user, picture)
-        files += drawing.save(drawing.draw_comparison(panels), folder, one["file"])
+        files += save(drawing.draw_comparison(panels), folder, one["file"], origin)
     return files
 
 
 def make_figures(name: str, overrides: Sequence[str], results: Path, picture: int | None = None) -> None:
     """Draw the figures of a YAML file to the folder `results`; `picture` takes the place of the file's own."""
     experiment = composition.load_experiment(name, "picture", "reversal", "comparisons")
-    files = draw_all(experiment, overrides, experiment["picture"] if picture is None else picture, results)
+    chosen = experiment["picture"] if picture is None else picture
+    origin = origin_of(f"ganrev figures {' '.join([name, *overrides])} --picture {chosen}")
+    files = draw_all(experiment, overrides, chosen, results, origin)
     print("\n" + "\n".join(map(str, files)))

@@ -157,6 +157,10 @@ class BelowFloorError(ValueError):
         return int(match[1]) if match else None
 
 
+class UnavailableError(ValueError):
+    """A codec cannot be used here: its package or its weights are missing; the message says how to get them."""
+
+
 def check_images(images: Tensor, image_size: int | None = None) -> None:
     """Raise ValueError unless `images` is uint8 [N, 3, H, W], of the given side where one is asked for."""
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:

@@ -68,12 +68,13 @@ def figures(words: tuple[str, ...], results: Path, picture: int | None) -> None:
 
 @_takes_table("rd", "results/tables")
 def rd(words: tuple[str, ...], results: Path) -> None:
-    """Measure bytes against PSNR, SSIM and ST-LPIPS, curve beside curve.
+    """Measure bytes against every measure, curve beside curve, with floors and BD-rates.
 
-    NAME is a file of configs/tables/ with `curves`, or the path of your own.
+    NAME is a file of configs/tables/ with `curves`, or the path of your own. A codec that needs faces, a package or
+    weights that are not there is left out. Slow measures are taken of the first 30 pictures, unless score_limit=null.
 
     \b
-    ganrev rd codec.faces=[faces.tar] data.limit=20
+    ganrev rd codec.faces=[faces.tar] data.limit=100
     """
     from experiments import rate_distortion
 

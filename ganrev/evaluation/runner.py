@@ -17,7 +17,7 @@ from ganrev.configuration.configs import to_dict
 from ganrev.configuration.options import check_option
 from ganrev.data.pictures import Pictures, parse_shard
 from ganrev.errors import root_cause
-from ganrev.evaluation import metrics, stages
+from ganrev.evaluation import costly, metrics, stages
 from ganrev.evaluation.overlap import Overlap, find_overlap, refuse
 from ganrev.evaluation.provenance import combine, provenance
 from ganrev.evaluation.record import SCHEMA_VERSION
@@ -44,7 +44,7 @@ class NothingEncodedError(ValueError):
 
 # Keys of the config that every run reads. An override of any other key causes a warning where neither the codec nor the
 # data source refers to it.
-_ALWAYS_READ = ("codec", "data", "batch_size", "out", "force", "hydra")
+_ALWAYS_READ = ("codec", "data", "batch_size", "score_limit", "out", "force", "hydra")
 
 
 def unused_overrides(cfg: DictConfig, overrides: list[str]) -> list[str]:
@@ -133,6 +133,7 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
         _logger.warning("%s has no effect: the codec %s does not read it", override, cfg.codec["_target_"])
     cfg = modern_config(cfg)
     stages.check_batch_size(cfg.batch_size)
+    costly.check_score_limit(cfg.get("score_limit"))
     check_option(bool, "force", cfg.force)
     if not isinstance(cfg.out, str) or not cfg.out:
         raise ValueError(f"out must be a folder to put runs into, such as results/runs, got {cfg.out!r}")
@@ -147,6 +148,7 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
     with target.lock:
         if target.is_finished and not cfg.force and not _set_aside_if_damaged(target):
             _logger.info("%s is there already; force=true repeats it", target)
+            _complete(target, pictures, cfg)
             return target.path
         _finish(target, codec, pictures, overlap, cfg)
     return target.path
@@ -158,6 +160,14 @@ def _set_aside_if_damaged(run: RunFolder) -> bool:
     if damage:
         _logger.warning("%s is damaged: %s. It is computed anew, and kept as %s", run, damage, run.set_aside())
     return bool(damage)
+
+
+def _complete(run: RunFolder, pictures: Pictures, cfg: DictConfig) -> None:
+    """Add to a finished run the scores that a smaller `score_limit` left out."""
+    rows = costly.complete(run, pictures, cfg.get("score_limit"))
+    if rows is not None:
+        run.write_rows(rows)
+        run.write_summary(run.summary | stages.summarise(rows))
 
 
 def _build_codec(cfg: DictConfig) -> DescribedCodec:
@@ -208,7 +218,7 @@ def _evaluate(codec: DescribedCodec, pictures: Pictures, overlap: Overlap, run: 
         run.remove()
         raise NothingEncodedError(encoded.failed)
     decode_seconds = stages.decode_all(run, encoded.batches)
-    rows = stages.score(codec, pictures, run, encoded, decode_seconds)
+    rows = stages.score(codec, pictures, run, encoded, decode_seconds, cfg.get("score_limit"))
     run.write_rows(rows)
     run.write_traces([run.journal("encode").path(names) for names in encoded.traced])
     run.write_summary(_summarise(rows, encoded, pictures, overlap, codec.suffix))

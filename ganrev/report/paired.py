@@ -110,7 +110,8 @@ def _named(names: Sequence[str]) -> str:
 
 def _compare(first: ReportedRun, second: ReportedRun, measure: str) -> PairedResult:
     """Compare two runs on the same pictures by one measure; `p_holm` is not corrected yet."""
-    names = list(first.rows.index)
+    scored = first.rows[measure].notna() & second.rows.loc[first.rows.index, measure].notna()
+    names = list(first.rows.index[scored])
     values = [run.rows.loc[names, measure].to_numpy(dtype=float) for run in (first, second)]
     equal = values[0] == values[1]  # infinite scores among them
     with np.errstate(invalid="ignore"):

@@ -1,28 +1,18 @@
-"""How figures look: pictures side by side with the size of their files, and the loss of a reversal."""
+"""Pictures side by side with the size of their files, and the loss of a reversal."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 from torch import Tensor
 
-WIDTH = 7.2  # inches, two columns of a page
-STYLE: dict = {
-    "font.size": 7.5,
-    "axes.titlesize": 7.5,
-    "axes.labelsize": 7.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "pdf.fonttype": 42,  # text stays text
-}
+from experiments.drawing.style import PAGE, STYLE
+
 _LOSSES = {"SSIM": "1 - SSIM", "MSSSIM": "1 - MS-SSIM", "MSE": "mean squared error", "L1": "mean absolute error"}
 
 
@@ -91,7 +81,7 @@ def _show(ax: Axes, panel: Panel) -> None:
 def draw_comparison(panels: Sequence[Panel]) -> Figure:
     """Draw pictures in a row; one of another size than the first says so."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, WIDTH / len(panels) + 0.75), layout="constrained")
+        figure = Figure(figsize=(PAGE, PAGE / len(panels) + 0.75), layout="constrained")
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
         for ax, panel in zip(axes, panels, strict=True):
             _show(ax, panel)
@@ -105,8 +95,8 @@ def draw_reversal(shown: ReversalUnderWay) -> Figure:
     """Draw the pictures under way, between the original and the decoded file, over the curve of the loss."""
     panels = [shown.original, *shown.under_way, shown.decoded]
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, WIDTH / len(panels) + 2.4), layout="constrained")
-        grid = figure.add_gridspec(2, len(panels), height_ratios=[WIDTH / len(panels) + 0.5, 1.9])
+        figure = Figure(figsize=(PAGE, PAGE / len(panels) + 2.4), layout="constrained")
+        grid = figure.add_gridspec(2, len(panels), height_ratios=[PAGE / len(panels) + 0.5, 1.9])
         for i, panel in enumerate(panels):
             _show(figure.add_subplot(grid[0, i]), panel)
         _draw_losses(figure.add_subplot(grid[1, :]), shown)
@@ -133,30 +123,3 @@ def _draw_losses(ax: Axes, shown: ReversalUnderWay) -> None:
     others = "; grey: the other restarts" if len(shown.losses) > 1 else ""
     ax.set_ylabel(f"loss, {name}")
     ax.set_title(f"loss of the picture under way{others}", loc="left", pad=3)
-
-
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write `<name>.png` and `<name>.pdf`; returns their paths. The same figure gives the same files."""
-    paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
-    with mpl.rc_context(STYLE):
-        tight: dict = {"dpi": 300, "bbox_inches": "tight", "pad_inches": 0.03}
-        figure.savefig(paths[0], **tight)
-        figure.savefig(paths[1], **tight, metadata={"CreationDate": None})
-    return paths
-
-
-def draw_curves(frame: pd.DataFrame, measures: Sequence[str], path: Path) -> None:
-    """Draw bytes against each measure, one panel per measure, one line for each value of the column `curve`."""
-    labels = {"psnr": "PSNR, dB", "ssim": "SSIM", "stlpips": "ST-LPIPS (VGG), lower is better"}
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
-        for axes, key in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures, strict=True):
-            for curve, rows in frame.groupby("curve", sort=False):
-                ordered = rows.sort_values("num_bytes")
-                axes.plot(ordered["num_bytes"], ordered[key], marker="o", markersize=2.5, linewidth=1, label=curve)
-            axes.set_xlabel("bytes, whole file")
-            axes.set_ylabel(labels[key])
-            axes.set_xlim(left=0)
-            axes.grid(alpha=0.3, linewidth=0.4)
-        axes.legend(frameon=False)
-        figure.savefig(path, dpi=200)

@@ -1,0 +1,77 @@
+"""Bytes against each measure: means with bands, floors marked."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
+
+from experiments.drawing.style import PAGE, STYLE, line_style
+from experiments.measured import Measure
+
+_COLUMNS = 4
+_TICKS = (30, 60, 120, 250, 500, 1000, 2000, 4000, 8000)
+
+
+def draw_curves(frame: pd.DataFrame, measures: Sequence[Measure]) -> Figure:
+    """Draw one panel per measure, one line for each value of the column `curve`, and a legend in a panel of its own.
+
+    Points that some picture has no file for are left out. A floor is a hollow marker on the axis of bytes.
+
+    Args:
+        frame: points, by the columns of `experiments.curves.measure`.
+        measures: at least one.
+    """
+    num_rows = -(-(len(measures) + 1) // _COLUMNS)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(PAGE, 1.95 * num_rows + 0.1), layout="constrained")
+        axes = figure.subplots(num_rows, min(_COLUMNS, len(measures) + 1), squeeze=False).ravel()
+        for ax, one in zip(axes, measures, strict=False):
+            for number, (_, curve) in enumerate(frame.groupby("curve", sort=False)):
+                draw_curve(ax, curve, one.key, number)
+            label_bytes(ax, frame)
+            ax.set_ylabel(one.axis)
+        draw_legend(axes[len(measures)], frame)
+        for ax in axes[len(measures) + 1 :]:
+            ax.set_axis_off()
+    return figure
+
+
+def draw_curve(ax: Axes, curve: pd.DataFrame, key: str, number: int) -> None:
+    """Draw the points of one curve with the band of their 95 % intervals, and its floor, in the style of a number."""
+    points = curve[(curve["num_without"] == 0) & np.isfinite(curve[key])].sort_values("num_bytes")
+    style = line_style(number)
+    half = points[f"{key}_ci95"].fillna(0)
+    low, high = points[key] - half, points[key] + half
+    ax.fill_between(points["num_bytes"], low, high, color=style["color"], alpha=0.13, linewidth=0)
+    ax.plot(points["num_bytes"], points[key], label=curve["curve"].iloc[0], **style)
+    floor = curve["floor_bytes"].iloc[0]
+    if np.isfinite(floor):
+        on_axis = {"transform": ax.get_xaxis_transform(), "clip_on": False, "linestyle": "", "markersize": 4.5}
+        ax.plot([floor], [0], **style | on_axis, markerfacecolor="white", zorder=5)
+
+
+def label_bytes(ax: Axes, frame: pd.DataFrame) -> None:
+    """Label the axis of bytes, logarithmic where files differ tenfold."""
+    ax.set_xlabel("bytes, whole file")
+    ax.grid(visible=True)
+    sizes = frame.loc[frame["num_without"] == 0, "num_bytes"]
+    if sizes.max() > 10 * sizes.min():
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(FixedLocator([t for t in _TICKS if sizes.min() / 1.2 <= t <= 1.2 * sizes.max()]))
+        ax.xaxis.set_major_formatter(ScalarFormatter())
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.minorticks_off()
+
+
+def draw_legend(ax: Axes, frame: pd.DataFrame) -> None:
+    """Name the curves in a panel of their own."""
+    ax.set_axis_off()
+    for number, label in enumerate(frame["curve"].unique()):
+        ax.plot([], [], label=label, **line_style(number))
+    if frame["floor_bytes"].notna().any():
+        ax.plot([], [], "o", color="0.3", markerfacecolor="white", label="on the axis: floor")
+    ax.legend(loc="center left", borderaxespad=0)

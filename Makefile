@@ -37,7 +37,7 @@ table2: $(INSTALLED) ## all codecs at 120, 250, 445 and 700 bytes: make table2 A
 table: $(INSTALLED) ## another table: make table ARGS="baselines data.limit=60"
 	$(GANREV) table $(ARGS)
 
-figures: $(INSTALLED) ## the paper's Figures 1 to 3
+figures: $(INSTALLED) ## all figures whose runs are stored: make figures ARGS="--make" makes the others' first
 	$(GANREV) figures $(ARGS)
 
 rd: $(INSTALLED) ## rate and distortion of all codecs, BD-rates: make rd ARGS="codec.faces=[shard.tar] data.limit=100"

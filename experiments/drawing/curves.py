@@ -1,15 +1,17 @@
 """Bytes against each measure: means with bands, floors marked."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
 
-from experiments.drawing.style import PAGE, STYLE, line_style
+from experiments.drawing.style import COLUMN, PAGE, STYLE, line_style
 from experiments.measured import Measure
 
 _COLUMNS = 4
@@ -37,6 +39,21 @@ def draw_curves(frame: pd.DataFrame, measures: Sequence[Measure]) -> Figure:
         draw_legend(axes[len(measures)], frame)
         for ax in axes[len(measures) + 1 :]:
             ax.set_axis_off()
+    return figure
+
+
+def draw_column(frame: pd.DataFrame, measures: Sequence[Measure]) -> Figure:
+    """Draw the same in one column of a page: a panel per measure, one below the other, the legend above them."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(COLUMN, 2.0 * len(measures) + 0.8), layout="constrained")
+        axes = figure.subplots(len(measures), 1, sharex=True, squeeze=False).ravel()
+        for ax, one in zip(axes, measures, strict=True):
+            for number, (_, curve) in enumerate(frame.groupby("curve", sort=False)):
+                draw_curve(ax, curve, one.key, number)
+            label_bytes(ax, frame)
+            ax.set_ylabel(one.axis)
+            ax.label_outer()
+        figure.legend(handles=_handles(frame), loc="outside upper center", ncols=3)
     return figure
 
 
@@ -70,8 +87,13 @@ def label_bytes(ax: Axes, frame: pd.DataFrame) -> None:
 def draw_legend(ax: Axes, frame: pd.DataFrame) -> None:
     """Name the curves in a panel of their own."""
     ax.set_axis_off()
-    for number, label in enumerate(frame["curve"].unique()):
-        ax.plot([], [], label=label, **line_style(number))
+    ax.legend(handles=_handles(frame), loc="center left", borderaxespad=0)
+
+
+def _handles(frame: pd.DataFrame) -> list[Line2D]:
+    """Return the lines of a legend; a floor's marker is explained where there is one."""
+    lines = [Line2D([], [], label=label, **line_style(number)) for number, label in enumerate(frame["curve"].unique())]
     if frame["floor_bytes"].notna().any():
-        ax.plot([], [], "o", color="0.3", markerfacecolor="white", label="on the axis: floor")
-    ax.legend(loc="center left", borderaxespad=0)
+        hollow: dict[str, Any] = {"marker": "o", "linestyle": "", "color": "0.3", "markerfacecolor": "white"}
+        lines.append(Line2D([], [], label="on the axis: floor", **hollow))
+    return lines

@@ -9,12 +9,15 @@ import pandas as pd
 
 from experiments import composition
 from experiments.measured import MEASURES
+from experiments.shared_curve import SharedCurve
+from ganrev.configuration.options import check_option
 from ganrev.evaluation.identity import summarise_identities
 from ganrev.evaluation.metrics import mean_and_interval
 from ganrev.evaluation.recode import recode
-from ganrev.evaluation.runner import NothingEncodedError
+from ganrev.evaluation.run_folder import RunFolder
+from ganrev.evaluation.runner import NothingEncodedError, run
 
-_FORMS = ({"label", "overrides"}, {"label", "overrides", "sizes"}, {"label", "points"}, {"label", "points", "reversal"})
+_BY_SIZE, _BY_POINTS = {"label", "overrides"}, {"label", "points"}
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Curve:
         points: overrides of each point.
         reversal: overrides of the one run, with quant=none, whose latents serve all points; empty where each point is
             a run of its own.
+        at_once: whether the codec makes a picture's files of all sizes at once, each from its neighbour's.
         sizes: in bytes, that each point's files must not exceed, from the largest; empty where a point sets its own
             rate.
     """
@@ -34,6 +38,7 @@ class Curve:
     points: list[list[str]]
     reversal: list[str]
     sizes: list[int]
+    at_once: bool = False
 
     @property
     def runs(self) -> list[list[str]]:
@@ -50,10 +55,11 @@ def read_curves(experiment: dict[str, Any]) -> list[Curve]:
     """
     curves = []
     for number, content in enumerate(experiment["curves"], start=1):
-        if not isinstance(content, dict) or set(content) not in _FORMS:
+        keys = set(content) if isinstance(content, dict) else set()
+        if not (_BY_SIZE <= keys <= _BY_SIZE | {"sizes", "at_once"} or _BY_POINTS <= keys <= _BY_POINTS | {"reversal"}):
             raise ValueError(
-                f"curve {number}: expected label and either overrides (and, optionally, sizes) or points (and, "
-                f"optionally, reversal), got {content}"
+                f"curve {number}: expected label and either overrides (and, optionally, sizes and at_once) or points "
+                f"(and, optionally, reversal), got {content}"
             )
         curves.append(_read_curve(content, experiment.get("sizes", [])))
     labels = [curve.label for curve in curves]
@@ -67,8 +73,11 @@ def _read_curve(content: dict[str, Any], sizes: object) -> Curve:
     if "overrides" in content:
         own = composition.check_overrides(content["overrides"], where)
         largest_first = sorted(_check_sizes(content.get("sizes", sizes), where), reverse=True)
+        at_once = check_option(bool, f"{where}: at_once", content.get("at_once", False))
+        if at_once:
+            own = [*own, f"codec.curve=[{','.join(map(str, sorted(largest_first)))}]"]
         points = [[*own, f"codec.target_bytes={size}"] for size in largest_first]
-        return Curve(content["label"], points, [], largest_first)
+        return Curve(content["label"], points, [], largest_first, at_once)
     points = [composition.check_overrides(point, where) for point in content["points"]]
     return Curve(content["label"], points, composition.check_overrides(content.get("reversal", []), where), [])
 
@@ -88,9 +97,10 @@ def measure(curve: Curve, user: Sequence[str]) -> pd.DataFrame:
     lines: list[dict[str, Any]] = []
     smallest: dict[str, int] = {}
     has_missed = False
+    shared = SharedCurve.of(curve.points[0], user) if curve.at_once else None
     for number, point in enumerate(curve.points):
         print(f"{curve.label}, point {number + 1} of {len(curve.points)}: {' '.join(point)}", flush=True)
-        rows, failed = _rows_and_failed(curve, point, user)
+        rows, failed = _rows_and_failed(curve, number, user, shared)
         found = dict(zip(rows["name"], rows["num_bytes"], strict=True)) if rows is not None else {}
         found |= {name: floor for name, why in failed.items() for floor in composition.floors({name: why})}
         smallest = {name: min(size, smallest.get(name, size)) for name, size in (smallest | found).items()}
@@ -100,23 +110,27 @@ def measure(curve: Curve, user: Sequence[str]) -> pd.DataFrame:
         size = curve.sizes[number] if curve.sizes else None
         line = {"curve": curve.label, "point": " ".join(point), "target_bytes": size, "num_images": len(rows)}
         lines.append(line | {"num_without": len(failed)} | _means(rows))
+    if shared is not None:
+        shared.remove()
     floor = float(np.mean(list(smallest.values()))) if has_missed else np.nan
     return pd.DataFrame(lines).assign(floor_bytes=floor)
 
 
 def _rows_and_failed(
-    curve: Curve, point: Sequence[str], user: Sequence[str]
+    curve: Curve, number: int, user: Sequence[str], shared: SharedCurve | None
 ) -> tuple[pd.DataFrame | None, dict[str, str]]:
     """Return the rows of a point, None where no picture has a file so small, and why pictures have failed."""
+    point = curve.points[number]
     if curve.reversal:
         return recode(composition.run_one(curve.reversal, user), point), {}
+    codec = shared.point(curve.sizes[number]) if shared else None
     try:
-        run = composition.run_one(point, user)
+        found = RunFolder(run(composition.compose_row(point, user), codec=codec))
     except NothingEncodedError as error:
         if len(composition.floors(error.failed)) < len(error.failed):
             raise
         return None, error.failed
-    return run.rows, run.summary["images_failed"]
+    return found.rows, found.summary["images_failed"]
 
 
 def _means(rows: pd.DataFrame) -> dict[str, float]:

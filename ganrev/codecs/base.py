@@ -54,12 +54,14 @@ class EncodeReport:
         choices: what the codec chose for each picture, by the columns `chosen_…` of a run's rows without that prefix;
             empty for a codec that chooses nothing.
         remarks: the same in words, a line for each picture.
+        seconds: that encoding took, where it was not done within this call.
     """
 
     blobs: list[bytes]
     trace: Mapping[str, np.ndarray] = field(default_factory=dict)
     choices: Sequence[Mapping[str, object]] = ()
     remarks: Sequence[str] = ()
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

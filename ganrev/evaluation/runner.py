@@ -116,7 +116,7 @@ def check_overlap(codec: DescribedCodec, pictures: Pictures, allowed: bool) -> O
     return overlap
 
 
-def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
+def run(cfg: DictConfig, overrides: list[str] | None = None, codec: DescribedCodec | None = None) -> Path:
     """Evaluate one config, unless that has been done; returns the run's folder.
 
     A run that was cut off goes on with what is finished in its hidden folder, `<out>/.<run_id>.partial`.
@@ -124,6 +124,7 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
     Args:
         cfg: the composed config (`configs/config.yaml`).
         overrides: of the command line, to warn about those that nothing reads.
+        codec: what encodes the pictures, where the config's codec has been built already.
 
     Raises:
         ValueError: a bad option or bad input, pictures that the generator was trained on, or not one picture could
@@ -138,7 +139,7 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
     if not isinstance(cfg.out, str) or not cfg.out:
         raise ValueError(f"out must be a folder to put runs into, such as results/runs, got {cfg.out!r}")
     shard = _shard(cfg)
-    codec = _build_codec(cfg)
+    codec = codec or build_codec(cfg)
     pictures = load_pictures(cfg, codec.image_size)
     _check_scores(pictures)
     overlap = check_overlap(codec, pictures, cfg.data.get("allow_seen_in_training", False))
@@ -170,7 +171,7 @@ def _complete(run: RunFolder, pictures: Pictures, cfg: DictConfig) -> None:
         run.write_summary(run.summary | stages.summarise(rows))
 
 
-def _build_codec(cfg: DictConfig) -> DescribedCodec:
+def build_codec(cfg: DictConfig) -> DescribedCodec:
     """Build the codec; ValueError where a class that is not in our configs does not take the options given to it."""
     try:
         return described(instantiate(cfg.codec))

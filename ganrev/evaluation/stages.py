@@ -133,7 +133,8 @@ def _encode(
     """Yield (names, report, seconds): the batch at once, or picture by picture where one of them is refused."""
     began = time.perf_counter()
     try:
-        yield names, codec.encode_with_report(images), time.perf_counter() - began
+        report = codec.encode_with_report(images)
+        yield names, report, time.perf_counter() - began if report.seconds is None else report.seconds
     except ValueError as error:
         if len(names) == 1:
             failed[names[0]] = str(error)

@@ -8,8 +8,14 @@ import yaml
 from PIL import Image
 
 from experiments import curves, rate_distortion
+from experiments.composition import compose_row
+from experiments.shared_curve import SharedCurve
+from ganrev.codecs import AutoCodec
+from ganrev.evaluation.run_folder import RunFolder
+from ganrev.evaluation.runner import run
 from tests.calling import call
 from tests.experiments.tables import load
+from tests.tiny import smooth_images
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
 
@@ -105,6 +111,54 @@ def test_what_cannot_be_measured_here_is_left_out(place, common, monkeypatch):
     assert status == 2
 
 
+def test_files_of_all_sizes_are_made_at_once(place, common, monkeypatch):
+    calls = []
+
+    def encode_curve(self, images, sizes):
+        calls.append((len(images), list(sizes)))
+        return original(self, images, sizes)
+
+    original = AutoCodec.encode_curve
+    monkeypatch.setattr(AutoCodec, "encode_curve", encode_curve)
+    budget = "{_target_: ganrev.codecs.rate_control.RateBudget, num_searches: 2, num_last_searches: 0}"
+    own = ["codec=gan_auto", f"+codec.budget={budget}", "reversal.steps=20"]
+    curve = {"label": "GAN", "overrides": own, "at_once": True, "sizes": [30, 60, 40]}
+    _, status = run_curves(place, "at_once", {"curves": [curve]}, *common, "batch_size=1")
+    assert status == 0
+    assert calls == [(1, [30, 40, 60])] * 2  # once for each batch, not for each size
+    frame = pd.read_csv(place / "rd" / "at_once.csv")
+    assert frame["target_bytes"].tolist() == [60, 40, 30]
+    assert (frame["num_bytes"] <= frame["target_bytes"]).all()
+    assert frame["psnr"].is_monotonic_decreasing
+    assert not list((place / "runs").glob(".*.curve"))
+    # A point is what a run by itself would give.
+    user = [*common, "batch_size=1", "force=true"]
+    point = curves.read_curves({"curves": [curve]})[0].points[1]
+    alone = RunFolder(run(compose_row(point, user)))
+    assert alone.rows["num_bytes"].mean() == frame["num_bytes"][1]
+    assert alone.rows["psnr"].mean() == pytest.approx(frame["psnr"][1])
+    assert len(calls) == 4
+
+
+def test_only_automatic_mode_makes_curves_at_once(place, common, capsys):
+    curve = {"label": "JPEG", "overrides": ["codec=jpeg"], "at_once": True, "sizes": [3000]}
+    assert run_curves(place, "wrong", {"curves": [curve]}, *common)[1] == 2
+    assert "curve" in capsys.readouterr().err
+
+
+def test_a_killed_curve_goes_on_where_it_stopped(place, common, monkeypatch, tmp_path):
+    own = ["codec=gan_auto", "codec.target_bytes=40", "codec.curve=[30,40]", "reversal.steps=5"]
+    shared = SharedCurve.of(own, [*common, f"out={tmp_path}"])
+    images = smooth_images(1)
+    found = shared.report(images, 40)
+    monkeypatch.setattr(AutoCodec, "encode_curve", None)
+    again = SharedCurve.of(own, [*common, f"out={tmp_path}"])
+    assert again.report(images, 40) == found
+    assert again.report(images, 30).blobs != found.blobs
+    again.remove()
+    assert not list(tmp_path.iterdir())
+
+
 def test_finished_runs_are_taken_as_they_are(place, common, caplog):
     content = {"curves": [{"label": "JPEG", "points": POINTS}]}
     assert run_curves(place, "again", content, *common)[1] == 0
@@ -119,6 +173,7 @@ def test_the_shipped_curves_can_be_read():
     assert {"GAN reversal", "PCA", "WebP", "AVIF", "JPEG 2000", "JPEG XL", "HEIF", "JPEG"} <= set(found)
     assert found["WebP"].sizes[0] == 2000
     assert found["WebP"].sizes[-1] == 60
+    assert found["GAN reversal"].at_once
     assert found["WebP"].points[-1] == ["codec=webp", "codec.target_bytes=60"]
 
 

@@ -8,6 +8,7 @@ EXTRAS ?= dev,perceptual,joblib,submitit,opponents,train
 ARGS ?=
 RUNS ?= results/runs/*
 REPORT ?= results/report.html
+CURVES ?= results/tables/rd.csv
 
 # Without these, glibc returns every freed tensor to the kernel: a step of training takes nearly twice as long.
 export MALLOC_TRIM_THRESHOLD_ = 100000000000
@@ -58,8 +59,8 @@ scale: $(INSTALLED) ## peak memory of runs over 1,000 and 10,000 pictures, of de
 collect: $(INSTALLED) ## merge shards (data.shard=1/4 ...) into whole runs: make collect ARGS="results/runs"
 	$(GANREV) collect $(ARGS)
 
-report: $(INSTALLED) ## one HTML file of stored runs: make report ARGS="--at 250,445" RUNS="results/runs/jpeg-*"
-	$(GANREV) report $(RUNS) -o $(REPORT) $(ARGS)
+report: $(INSTALLED) ## one HTML file of stored runs, and of what make rd left: make report ARGS="--at 250,445" RUNS="results/runs/jpeg-*"
+	$(GANREV) report $(RUNS) -o $(REPORT) $(if $(wildcard $(CURVES)),--curves $(CURVES)) $(ARGS)
 
 test: $(INSTALLED) ## the test-suite
 	$(RUN) -m pytest $(ARGS)

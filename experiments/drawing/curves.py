@@ -16,6 +16,7 @@ from experiments.measured import Measure
 
 _COLUMNS = 4
 _TICKS = (30, 60, 120, 250, 500, 1000, 2000, 4000, 8000)
+_FEW_TICKS = (20, 60, 200, 600, 2000, 6000)
 
 
 def draw_curves(frame: pd.DataFrame, measures: Sequence[Measure]) -> Figure:
@@ -34,7 +35,7 @@ def draw_curves(frame: pd.DataFrame, measures: Sequence[Measure]) -> Figure:
         for ax, one in zip(axes, measures, strict=False):
             for number, (_, curve) in enumerate(frame.groupby("curve", sort=False)):
                 draw_curve(ax, curve, one.key, number)
-            label_bytes(ax, frame)
+            label_bytes(ax, frame, _FEW_TICKS)
             ax.set_ylabel(one.axis)
         draw_legend(axes[len(measures)], frame)
         for ax in axes[len(measures) + 1 :]:
@@ -50,7 +51,7 @@ def draw_column(frame: pd.DataFrame, measures: Sequence[Measure]) -> Figure:
         for ax, one in zip(axes, measures, strict=True):
             for number, (_, curve) in enumerate(frame.groupby("curve", sort=False)):
                 draw_curve(ax, curve, one.key, number)
-            label_bytes(ax, frame)
+            label_bytes(ax, frame, _TICKS)
             ax.set_ylabel(one.axis)
             ax.label_outer()
         figure.legend(handles=_handles(frame), loc="outside upper center", ncols=3)
@@ -67,18 +68,18 @@ def draw_curve(ax: Axes, curve: pd.DataFrame, key: str, number: int) -> None:
     ax.plot(points["num_bytes"], points[key], label=curve["curve"].iloc[0], **style)
     floor = curve["floor_bytes"].iloc[0]
     if np.isfinite(floor):
-        on_axis = {"transform": ax.get_xaxis_transform(), "clip_on": False, "linestyle": "", "markersize": 4.5}
-        ax.plot([floor], [0], **style | on_axis, markerfacecolor="white", zorder=5)
+        on_axis = {"transform": ax.get_xaxis_transform(), "clip_on": False, "zorder": 5}
+        ax.plot([floor], [0], **style | on_axis | {"linestyle": "", "markersize": 4.5, "markerfacecolor": "white"})
 
 
-def label_bytes(ax: Axes, frame: pd.DataFrame) -> None:
-    """Label the axis of bytes, logarithmic where files differ tenfold."""
+def label_bytes(ax: Axes, frame: pd.DataFrame, ticks: Sequence[int]) -> None:
+    """Label the axis of bytes, logarithmic and at some ticks where files differ tenfold."""
     ax.set_xlabel("bytes, whole file")
     ax.grid(visible=True)
     sizes = frame.loc[frame["num_without"] == 0, "num_bytes"]
     if sizes.max() > 10 * sizes.min():
         ax.set_xscale("log")
-        ax.xaxis.set_major_locator(FixedLocator([t for t in _TICKS if sizes.min() / 1.2 <= t <= 1.2 * sizes.max()]))
+        ax.xaxis.set_major_locator(FixedLocator([t for t in ticks if sizes.min() / 1.2 <= t <= 1.2 * sizes.max()]))
         ax.xaxis.set_major_formatter(ScalarFormatter())
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.minorticks_off()

@@ -79,17 +79,13 @@ def draw_levels(frame: pd.DataFrame) -> Figure:
         frame: means over pictures, by size: `num_bytes`, `header`, `z`, `grid` in bytes, `ssim`, `psnr`.
     """
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMN, 3.3), layout="constrained")
-        top, bottom = figure.subplots(2, 1, sharex=True)
-        size = frame["num_bytes"]
-        top.plot(size, frame["ssim"], **line_style(0), label="SSIM")
-        right = top.twinx()
-        right.spines["right"].set_visible(True)
-        right.plot(size, frame["psnr"], **line_style(1), label="PSNR")
-        top.set_ylabel("SSIM")
-        right.set_ylabel("PSNR, dB")
-        top.legend(handles=[*top.get_lines(), *right.get_lines()], loc="lower right")
-        top.grid(visible=True, axis="x")
+        figure = Figure(figsize=(COLUMN, 4.0), layout="constrained")
+        axes = figure.subplots(3, 1, sharex=True, height_ratios=[2, 2, 3])
+        size, bottom = frame["num_bytes"], axes[-1]
+        for ax, key, label in zip(axes, ("ssim", "psnr"), ("SSIM", "PSNR, dB"), strict=False):
+            ax.plot(size, frame[key], **line_style(0), clip_on=False)
+            ax.set_ylabel(label)
+            ax.grid(visible=True)
         stack = [frame[key] for key in _LEVELS]
         bottom.stackplot(size, stack, labels=list(_LEVELS.values()), colors=list(_GREYS.values()), edgecolor="black")
         bottom.set_xlabel("bytes, whole file")
@@ -97,7 +93,7 @@ def draw_levels(frame: pd.DataFrame) -> Figure:
         bottom.set_xlim(size.min(), size.max())
         bottom.set_ylim(bottom=0)
         bottom.legend(loc="upper left", reverse=True)
-        figure.align_ylabels([top, bottom])
+        figure.align_ylabels(axes)
     return figure
 
 

@@ -17,7 +17,7 @@ PAGE = 7.2  # both
 
 # Lines that are told apart without colour: by marker, dashes, and how dark they are (colours of Okabe and Ito).
 _COLOURS = ("#000000", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#a07000", "#56b4e9", "#777777")
-_MARKERS = "os^Dv<>PX*"
+_MARKERS = "os^Dv<>P"
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1.2, 1.2)), (0, (6, 2, 1, 2, 1, 2)))
 
 
@@ -44,9 +44,11 @@ def origin_of(command: str) -> Origin:
 
 def line_style(number: int) -> dict[str, Any]:
     """Return matplotlib's keywords of the curve of a number, from 0."""
+    turn, place = divmod(number, len(_MARKERS))
     return {
-        "color": _COLOURS[number % len(_COLOURS)],
-        "marker": _MARKERS[number % len(_MARKERS)],
+        "color": _COLOURS[place],
+        "marker": _MARKERS[place],
+        "markerfacecolor": "white" if turn % 2 else _COLOURS[place],
         "linestyle": _DASHES[number % len(_DASHES)],
     }
 

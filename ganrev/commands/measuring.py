@@ -41,7 +41,7 @@ def bench_report(out: Path, overrides: tuple[str, ...]) -> None:
     are kept.
 
     \b
-    ganrev bench-report
+    ganrev bench-report --out results/bench/report device=cpu
     """
     from experiments.bench import report_page
 

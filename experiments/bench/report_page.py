@@ -4,6 +4,7 @@ The pictures are drawn by the generator (`data=seen`), the codecs are quick ones
 """
 
 import json
+import resource
 import shutil
 import subprocess
 import time
@@ -66,12 +67,18 @@ def make_runs(case: Case, overrides: Sequence[str], out: Path) -> list[Path]:
     return [composition.run_one(row, [f"out={out}", *overrides]).path for row in rows]
 
 
-def write_page(runs: Sequence[Path], page: Path) -> float:
-    """Write a report in a process of its own, as a user would; returns the seconds that it took."""
+def write_page(runs: Sequence[Path], page: Path) -> dict[str, float]:
+    """Write a report in a process of its own, as a user would; returns `seconds`, and those of the CPU alone."""
     command = python_module("ganrev.cli", "report", *map(str, runs), "-o", str(page))
-    began = time.perf_counter()
+    began, before = time.perf_counter(), _cpu_seconds()
     subprocess.run(command, check=True, env=child_environment(), stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
+    return {"seconds": time.perf_counter() - began, "cpu_seconds": _cpu_seconds() - before}
+
+
+def _cpu_seconds() -> float:
+    """Return what finished child processes have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def open_page(page: Path) -> dict[str, float]:
@@ -106,10 +113,10 @@ def measure(case: Case, overrides: Sequence[str], out: Path, repeats: int) -> di
     """Return what a case takes; the shortest of several times, since other programs can only lengthen them."""
     runs = make_runs(case, overrides, out / "runs")
     page = out / f"report-{case.num_pictures}x{case.num_codecs}.html"
-    seconds = min(write_page(runs, page) for _ in range(1 if case.most_seconds is None else repeats))
+    written = [write_page(runs, page) for _ in range(1 if case.most_seconds is None else repeats)]
     opened = [open_page(page) for _ in range(repeats)]
-    found = {"seconds": seconds, "megabytes": page.stat().st_size / 1e6}
-    found |= {key: min(one[key] for one in opened) for key in opened[0]}
+    found = {key: min(one[key] for one in tries) for tries in (written, opened) for key in tries[0]}
+    found["megabytes"] = page.stat().st_size / 1e6
     return {"num_pictures": case.num_pictures, "num_codecs": case.num_codecs} | found
 
 
@@ -119,12 +126,13 @@ def to_markdown(results: Sequence[dict[str, Any]], cases: Sequence[Case]) -> str
         [
             f"{one['num_pictures']} x {one['num_codecs']}",
             _beside(one["seconds"], case.most_seconds),
+            f"{one['cpu_seconds']:.2f}",
             _beside(one["megabytes"], case.most_megabytes),
             _beside(one["seconds_to_open"], case.most_seconds_to_open),
         ]
         for one, case in zip(results, cases, strict=True)
     ]
-    return markdown_table(("pictures x codecs", "to write, s", "size, MB", "to open, s"), rows)
+    return markdown_table(("pictures x codecs", "to write, s", "of the CPU", "size, MB", "to open, s"), rows)
 
 
 def _beside(value: float, most: float | None) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from experiments.measured import MEASURES
 from ganrev.markdown import markdown_table
 
-LEAST_OVERLAP = 0.5  # of the range that both curves take together; on less a mean says too little
+LEAST_OVERLAP = 0.5  # of the narrower curve's range; on less a mean says too little
 _LEAST_POINTS = 4
 _METHOD = "akima"
 _KEYS = ("psnr", "ssim")
@@ -27,8 +27,8 @@ def compare_curves(frame: pd.DataFrame, anchors: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         Columns: `curve`, `anchor`, `measure`; `bd_rate`, per cent of the anchor's bytes at equal quality, and
-        `quality_overlap`, the share of the qualities of both that they have in common; `bd_quality`, the measure at
-        equal bytes, and `rate_overlap`, likewise for the logarithm of bytes. A delta is NaN below `LEAST_OVERLAP`.
+        `quality_overlap`, the share of the narrower one's range of qualities that both have; `bd_quality`, the measure
+        at equal bytes, and `rate_overlap`, likewise for the logarithm of bytes. A delta is NaN below `LEAST_OVERLAP`.
     """
     curves = {str(label): points for label, points in frame[frame["num_without"] == 0].groupby("curve", sort=False)}
     lines = []
@@ -74,12 +74,16 @@ def _rising(points: pd.DataFrame, key: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> float:
-    """Return the share of the range of two sets of numbers that is in both of their ranges."""
+    """Return the share of the narrower of two ranges of numbers that is in both.
+
+    The package divides by what both cover together; of that, a codec with a floor never has half in common with one
+    that goes lower.
+    """
     if not len(first) or not len(second):
         return 0.0
     common = min(first.max(), second.max()) - max(first.min(), second.min())
-    whole = max(first.max(), second.max()) - min(first.min(), second.min())
-    return float(max(common, 0) / whole) if whole > 0 else 0.0
+    narrower = min(np.ptp(first), np.ptp(second))
+    return float(max(common, 0) / narrower) if narrower > 0 else 0.0
 
 
 def to_markdown(deltas: pd.DataFrame) -> str:
@@ -95,7 +99,7 @@ def to_markdown(deltas: pd.DataFrame) -> str:
     return (
         f"{table}\n\nBD-rate: bytes at equal quality, fewer where negative; BD-quality: the measure at equal bytes. "
         "Bjontegaard's deltas with Akima's interpolation, over points that each picture has a file for. In brackets "
-        "the share of the range of both curves that they have in common; below a half the delta is refused.\n"
+        "the share of the narrower curve's range that both have; below a half the delta is refused.\n"
     )
 
 

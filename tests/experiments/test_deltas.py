@@ -24,7 +24,7 @@ def test_half_of_the_bytes_at_equal_quality():
     assert line["bd_rate"] == pytest.approx(-50, abs=0.5)
     assert line["bd_quality"] == pytest.approx(5, abs=0.05)
     assert line["rate_overlap"] == pytest.approx(1)
-    assert line["quality_overlap"] == pytest.approx(1 - 2 / (np.log2(13) + 1))
+    assert line["quality_overlap"] == pytest.approx(1 - 1 / np.log2(13))
 
 
 def test_too_little_overlap_is_refused():
@@ -56,7 +56,8 @@ def test_points_that_cost_more_and_are_no_better_are_left_out():
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "share"), [([0, 2], [1, 3], 1 / 3), ([0, 1], [2, 3], 0), ([], [1], 0), ([1], [1], 0)]
+    ("first", "second", "share"),
+    [([0, 2], [1, 3], 1 / 2), ([0, 1], [0, 9], 1), ([0, 1], [2, 3], 0), ([], [1], 0), ([1], [1], 0)],
 )
-def test_the_overlap_is_a_share_of_both_ranges(first, second, share):
+def test_the_overlap_is_a_share_of_the_narrower_range(first, second, share):
     assert overlap(np.array(first, float), np.array(second, float)) == pytest.approx(share)

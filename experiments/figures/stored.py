@@ -48,7 +48,8 @@ class StoredRuns:
             self._known[folder] = _index(folder)
         found = self._known[folder].get(_key(cfg))
         if found is None:
-            raise MissingRunError(f"{' '.join(own)} has not been run; {self.with_user(command)} makes it")
+            told = " ".join(override for override in own if override not in self.user)
+            raise MissingRunError(f"{told} has not been run; {self.with_user(command)} makes it")
         return found
 
     def with_user(self, command: str) -> str:

@@ -90,7 +90,7 @@ def draw_levels(frame: pd.DataFrame) -> Figure:
         bottom.stackplot(size, stack, labels=list(_LEVELS.values()), colors=list(_GREYS.values()), edgecolor="black")
         bottom.set_xlabel("bytes, whole file")
         bottom.set_ylabel("bytes of each level")
-        bottom.set_xlim(size.min(), size.max())
+        bottom.margins(x=0)
         bottom.set_ylim(bottom=0)
         bottom.legend(loc="upper left", reverse=True)
         figure.align_ylabels(axes)

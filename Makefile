@@ -8,6 +8,7 @@ EXTRAS ?= dev,perceptual,joblib,submitit,opponents,train
 ARGS ?=
 RUNS ?= results/runs/*
 REPORT ?= results/report.html
+CURVES ?= results/tables/rd.csv
 
 # Without these, glibc returns every freed tensor to the kernel: a step of training takes nearly twice as long.
 export MALLOC_TRIM_THRESHOLD_ = 100000000000
@@ -37,10 +38,10 @@ table2: $(INSTALLED) ## all codecs at 120, 250, 445 and 700 bytes: make table2 A
 table: $(INSTALLED) ## another table: make table ARGS="baselines data.limit=60"
 	$(GANREV) table $(ARGS)
 
-figures: $(INSTALLED) ## the paper's Figures 1 to 3
+figures: $(INSTALLED) ## all figures whose runs are stored: make figures ARGS="--make" makes the others' first
 	$(GANREV) figures $(ARGS)
 
-rd: $(INSTALLED) ## rate and distortion beside PCA and JPEG: make rd ARGS="codec.faces=[shard.tar]"
+rd: $(INSTALLED) ## rate and distortion of all codecs, BD-rates: make rd ARGS="codec.faces=[shard.tar] data.limit=100"
 	$(GANREV) rd $(ARGS)
 
 automatic: $(INSTALLED) ## automatic mode against the best of a full grid
@@ -58,8 +59,8 @@ scale: $(INSTALLED) ## peak memory of runs over 1,000 and 10,000 pictures, of de
 collect: $(INSTALLED) ## merge shards (data.shard=1/4 ...) into whole runs: make collect ARGS="results/runs"
 	$(GANREV) collect $(ARGS)
 
-report: $(INSTALLED) ## one HTML file of stored runs: make report ARGS="--at 250,445" RUNS="results/runs/jpeg-*"
-	$(GANREV) report $(RUNS) -o $(REPORT) $(ARGS)
+report: $(INSTALLED) ## one HTML file of stored runs, and of what make rd left: make report ARGS="--at 250,445" RUNS="results/runs/jpeg-*"
+	$(GANREV) report $(RUNS) -o $(REPORT) $(if $(wildcard $(CURVES)),--curves $(CURVES)) $(ARGS)
 
 test: $(INSTALLED) ## the test-suite
 	$(RUN) -m pytest $(ARGS)

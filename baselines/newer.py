@@ -11,13 +11,14 @@ from typing import ClassVar
 
 from baselines.pillow import LossyPicture
 from baselines.search import Knobs, Settings
+from ganrev.codecs.base import UnavailableError
 
 INSTALL = "pip install 'ganrev[opponents]'"
 
 
 def _import_plugin(name: str, codec: str) -> object:
     if find_spec(name) is None:
-        raise ValueError(f"codec={codec} needs its extra: {INSTALL}")
+        raise UnavailableError(f"codec={codec} needs its extra: {INSTALL}")
     return importlib.import_module(name)
 
 

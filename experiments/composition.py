@@ -4,11 +4,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
-from ganrev.codecs import BelowFloorError
+from ganrev.codecs import BelowFloorError, UnavailableError
 from ganrev.configuration.configs import load_config, to_dict
 from ganrev.configuration.overrides import compose_config, known_tables, table_path
+from ganrev.errors import root_cause
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import NothingEncodedError, run, unused_overrides
 
@@ -119,6 +121,20 @@ NO_FACES = (
 )
 
 
+def with_defaults(defaults: Sequence[str], user: Sequence[str]) -> list[str]:
+    """Return the overrides of a YAML file that the user's do not replace, and the user's."""
+    given = {_key(override) for override in user}
+    return [*(override for override in defaults if _key(override) not in given), *user]
+
+
+def why_unavailable(error: Exception) -> str:
+    """Say that a row is left out since its codec's package or weights are missing; raises any other error again."""
+    cause = root_cause(error)
+    if not isinstance(cause, UnavailableError):
+        raise error
+    return f"left out: {cause}"
+
+
 def lacks_faces(cfg: DictConfig) -> bool:
     """Whether a config's codec must be fitted to faces and names none."""
     return "faces" in cfg.codec and cfg.codec.faces is None
@@ -152,8 +168,9 @@ def run_all(
     Args:
         rows: label and overrides of each; the label is printed as progress.
         user: overrides of the command line, added to each row where they apply.
-        left_out: where it is given, a row without faces to fit to, or whose codec has a file of the size asked for of
-            no picture, is no error: it has no run, and the reason is written here by its label.
+        left_out: where it is given, a row without faces to fit to, whose codec's package or weights are missing, or
+            which has a file of the size asked for of no picture, is no error: it has no run, and the reason is written
+            here by its label.
 
     Raises:
         ValueError: a bad option, or not one picture of a row could be encoded.
@@ -179,4 +196,8 @@ def run_all(
             if left_out is None or len(found) < len(error.failed):
                 raise
             left_out[label] = f"left out: it has a file so small for no picture; its floor is {describe_floors(found)}"
+        except InstantiationException as error:
+            if left_out is None:
+                raise
+            left_out[label] = why_unavailable(error)
     return runs

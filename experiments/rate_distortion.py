@@ -1,134 +1,133 @@
-"""`ganrev rd`: bytes against PSNR, SSIM and ST-LPIPS, curve beside curve."""
+"""`ganrev rd`: bytes against each measure, curve beside curve."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from hydra.errors import InstantiationException
 
-from experiments import composition, drawing, rendering
-from ganrev.evaluation.metrics import mean_and_interval
-from ganrev.evaluation.recode import recode
+from experiments import composition, deltas, rendering
+from experiments.curves import Curve, measure, read_curves
+from experiments.drawing.curves import draw_curves
+from experiments.drawing.style import origin_of, save
+from experiments.measured import MEASURES, Measure
 from ganrev.markdown import markdown_table
 
-MEASURES = ("psnr", "ssim", "stlpips")
 
-
-@dataclass(frozen=True)
-class Curve:
-    """One line of the figure.
-
-    Args:
-        label: its name.
-        points: overrides of each point.
-        reversal: overrides of the one run, with quant=none, whose latents serve all points; empty where each point is
-            a run of its own.
-    """
-
-    label: str
-    points: list[list[str]]
-    reversal: list[str]
-
-
-def read_curves(experiment: dict[str, Any]) -> list[Curve]:
-    """Return the curves of an experiment's YAML; ValueError where one is not label, points and perhaps reversal."""
-    curves = []
-    for number, content in enumerate(experiment["curves"], start=1):
-        if not isinstance(content, dict) or not {"label", "points"} <= set(content) <= {"label", "points", "reversal"}:
-            raise ValueError(f"curve {number}: expected label, points and, optionally, reversal, got {content}")
-        where = f"curve {content['label']!r}"
-        points = [composition.check_overrides(point, where) for point in content["points"]]
-        reversal = composition.check_overrides(content.get("reversal", []), where)
-        curves.append(Curve(content["label"], points, reversal))
-    return curves
-
-
-def measure(curve: Curve, user: Sequence[str]) -> pd.DataFrame:
-    """Return one line per point: means over pictures and half widths of their 95 % intervals."""
-    lines = []
-    run = composition.run_one(curve.reversal, user) if curve.reversal else None
-    for number, point in enumerate(curve.points, start=1):
-        print(f"{curve.label}, point {number} of {len(curve.points)}: {' '.join(point)}", flush=True)
-        rows = recode(run, point) if run else composition.run_one(point, user).rows
-        line = {"curve": curve.label, "point": " ".join(point), "num_images": len(rows)}
-        for key in ("num_bytes", *(key for key in MEASURES if key in rows)):
-            line[key], line[f"{key}_ci95"] = mean_and_interval(rows[key].tolist())
-        lines.append(line)
-    return pd.DataFrame(lines)
-
-
-def at_sizes(frame: pd.DataFrame, sizes: Sequence[float]) -> pd.DataFrame:
-    """Return each curve's means at sizes in bytes, on straight lines between its points; no sizes beyond them."""
-    lines = []
-    for label, curve in frame.groupby("curve", sort=False):
-        curve = curve.sort_values("num_bytes")
-        for size in sizes:
-            line = {"curve": label, "num_bytes": size}
-            for key in (key for key in MEASURES if key in curve):
-                line[key] = np.interp(size, curve["num_bytes"], curve[key], left=np.nan, right=np.nan)
-            lines.append(line)
-    return pd.DataFrame(lines).dropna(subset=["psnr"])
-
-
-def sizes_to_markdown(frame: pd.DataFrame) -> str:
-    """Return the table of `at_sizes` in Markdown."""
-    shown = [key for key in MEASURES if key in frame]
-    rows = [
-        [row["curve"], f"{row['num_bytes']:.0f}", *(_rounded(row, key) for key in shown)] for _, row in frame.iterrows()
-    ]
-    table = markdown_table(("curve", "bytes", *shown), rows)
-    return f"{table}\n\nAt equal sizes, on straight lines between the points above.\n"
-
-
-def to_markdown(frame: pd.DataFrame, title: str) -> str:
-    """Return the table in Markdown."""
-    shown = [key for key in MEASURES if key in frame]
-    rows = []
-    for _, row in frame.iterrows():
-        values = [f"{_rounded(row, key)} ±{row[f'{key}_ci95']:.3f}" for key in shown]
-        rows.append([row["curve"], str(row["num_images"]), f"{row['num_bytes']:.1f}", *values])
-    table = markdown_table(("curve", "n", "bytes", *shown), rows)
-    return f"**{title}**\n\n{table}\n\nWhole files; means, ± half the width of the 95 % confidence interval.\n"
-
-
-def _rounded(row: pd.Series, key: str) -> str:
-    return f"{row[key]:.{2 if key == 'psnr' else 3}f}"
-
-
-def without_faces(curves: Sequence[Curve], user: Sequence[str]) -> tuple[list[Curve], list[str]]:
-    """Return the curves that can be measured, and a note on each whose basis must be fitted to faces that nobody gave.
+def measure_all(curves: Sequence[Curve], user: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Return the points of all curves, and a note on each that cannot be measured here.
 
     Raises:
         ValueError: no curve is left.
     """
-    kept, notes = [], []
+    frames, notes = [], []
     for curve in curves:
-        own = curve.reversal or curve.points[0]
-        if composition.lacks_faces(composition.compose_row(own, user)):
+        if composition.lacks_faces(composition.compose_row(curve.runs[0], user)):
             notes.append(f"{curve.label}: {composition.NO_FACES}.")
+            continue
+        try:
+            frame = measure(curve, user)
+        except InstantiationException as error:
+            notes.append(f"{curve.label}: {composition.why_unavailable(error)}.")
+            continue
+        if frame.empty:
+            notes.append(f"{curve.label}: left out: no picture has a file of {max(curve.sizes)} bytes or less.")
         else:
-            kept.append(curve)
-    if not kept:
+            frames.append(frame)
+    if not frames:
         raise ValueError("no curve is left: " + " ".join(notes))
-    return kept, notes
+    return pd.concat(frames, ignore_index=True), notes
+
+
+def shown_measures(frame: pd.DataFrame) -> list[Measure]:
+    """Return the measures that the points have."""
+    return [one for one in MEASURES if one.key in frame and frame[one.key].notna().any()]
+
+
+def at_sizes(frame: pd.DataFrame, sizes: Sequence[float]) -> pd.DataFrame:
+    """Return each curve's means at sizes in bytes, on straight lines between its points; no sizes beyond them."""
+    lines, keys = [], [one.key for one in shown_measures(frame)]
+    for label, curve in frame[frame["num_without"] == 0].groupby("curve", sort=False):
+        curve = curve.sort_values("num_bytes")
+        for size in sizes:
+            line = {"curve": label, "num_bytes": size}
+            for key in keys:
+                line[key] = np.interp(size, curve["num_bytes"], curve[key], left=np.nan, right=np.nan)
+            lines.append(line)
+    return pd.DataFrame(lines, columns=["curve", "num_bytes", *keys]).dropna(how="all", subset=keys)
+
+
+def sizes_to_markdown(frame: pd.DataFrame) -> str:
+    """Return the table of `at_sizes` in Markdown."""
+    shown = shown_measures(frame)
+    rows = [
+        [line["curve"], f"{line['num_bytes']:.0f}", *(_rounded(line, one) for one in shown)]
+        for _, line in frame.iterrows()
+    ]
+    table = markdown_table(("curve", "bytes", *(one.name for one in shown)), rows)
+    return f"{table}\n\nAt equal sizes, on straight lines between the points above.\n"
+
+
+def to_markdown(frame: pd.DataFrame, title: str) -> str:
+    """Return the table of points in Markdown."""
+    shown = shown_measures(frame)
+    rows = []
+    by_bytes = [curve.sort_values("num_bytes") for _, curve in frame.groupby("curve", sort=False)]
+    for _, line in pd.concat(by_bytes).iterrows():
+        values = [f"{_rounded(line, one)}{_interval(line, one)}" for one in shown]
+        asked = "" if pd.isna(line["target_bytes"]) else f"{line['target_bytes']:.0f}"
+        rows.append([line["curve"], asked, str(line["num_images"]), f"{line['num_bytes']:.1f}", *values])
+    table = markdown_table(("curve", "asked for", "n", "bytes", *(one.name for one in shown)), rows)
+    return f"**{title}**\n\n{table}\n\nWhole files; means, ± half the width of the 95 % confidence interval.\n"
+
+
+def _rounded(line: pd.Series, one: Measure) -> str:
+    return "" if pd.isna(line[one.key]) else f"{line[one.key]:.{one.digits}f}"
+
+
+def _interval(line: pd.Series, one: Measure) -> str:
+    half = line[f"{one.key}_ci95"]
+    return "" if pd.isna(half) else f" ±{half:.{one.digits}f}"
+
+
+def notes_on(frame: pd.DataFrame) -> list[str]:
+    """Return what must be known about the points: floors, points that lack pictures, scores of fewer pictures."""
+    lines = []
+    for label, curve in frame.groupby("curve", sort=False):
+        if curve["floor_bytes"].notna().any():
+            lines.append(f"{label}: its floor is {curve['floor_bytes'].iloc[0]:.0f} bytes, the mean over pictures.")
+    if (frame["num_without"] > 0).any():
+        lines.append(
+            "Points with a smaller n lack pictures that have no file so small: no curve is drawn through them."
+        )
+    fewer = [one for one in shown_measures(frame) if (frame[f"{one.key}_n"] < frame["num_images"]).any()]
+    if fewer:
+        num = int(min(frame[f"{one.key}_n"].min() for one in fewer))
+        lines.append(
+            f"{', '.join(one.name for one in fewer)}: of the first {num} pictures; score_limit=null takes all."
+        )
+    return lines
 
 
 def make_curves(name: str, overrides: Sequence[str], results: Path) -> None:
-    """Measure the curves of a YAML file, print them, and write CSV, Markdown and a figure to the folder `results`."""
+    """Measure the curves of a YAML file, print them, and write CSV, Markdown and figures to the folder `results`."""
     experiment = composition.load_experiment(name, "curves")
     curves = read_curves(experiment)
-    runs = [own for curve in curves for own in ([curve.reversal] if curve.reversal else curve.points)]
-    composition.compose_all(runs, overrides)
-    curves, notes = without_faces(curves, overrides)
-    print("\n".join(notes), end="\n" * bool(notes), flush=True)
-    frame = pd.concat([measure(curve, overrides) for curve in curves], ignore_index=True)
+    defaults = composition.check_overrides(experiment.get("common", []), name)
+    user = composition.with_defaults(defaults, overrides)
+    composition.compose_all([own for curve in curves for own in curve.runs], user)
+    frame, notes = measure_all(curves, user)
+    compared = deltas.compare_curves(frame, experiment.get("anchors", []))
     text = to_markdown(frame, experiment.get("title", name))
-    if sizes := experiment.get("sizes"):
-        text += "\n" + sizes_to_markdown(at_sizes(frame, sizes))
-    text += "".join(f"\n{note}\n" for note in notes)
-    paths = rendering.write_results(frame, results, experiment["name"], {".md": text})
-    figure = results / f"{experiment['name']}.png"
-    drawing.draw_curves(frame, [key for key in MEASURES if key in frame], figure)
-    print("\n" + text + "\n" + "\n".join(map(str, [*paths, figure])))
+    text += "".join(f"\n{note}\n" for note in [*notes_on(frame), *notes])
+    if at := experiment.get("at"):
+        text += "\n" + sizes_to_markdown(at_sizes(frame, at))
+    if len(compared):
+        text += "\n" + deltas.to_markdown(compared)
+    stem = experiment["name"]
+    paths = rendering.write_results(frame, results, stem, {".md": text})
+    paths += rendering.write_results(compared, results, f"{stem}_deltas", {})
+    figure = draw_curves(frame, shown_measures(frame))
+    paths += save(figure, results, stem, origin_of(f"ganrev rd {' '.join([name, *overrides])}"))
+    print("\n" + text + "\n" + "\n".join(map(str, paths)))

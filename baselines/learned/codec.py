@@ -27,7 +27,7 @@ from baselines.learned.model import Kind, LearnedModel
 from baselines.learned.rates import BEST_QUALITY
 from baselines.learned.transforms import IMAGE_SIZE
 from baselines.search import Knobs, best_file
-from ganrev.codecs.base import CodecIdentity, DescribedCodec, EncodeReport, check_blobs, check_images
+from ganrev.codecs.base import CodecIdentity, DescribedCodec, EncodeReport, UnavailableError, check_blobs, check_images
 from ganrev.coding.frame import CorruptFileError, Frame, WrongGeneratorError, fingerprint
 from ganrev.coding.grouped import Decoder, decode_grouped, encode_grouped
 from ganrev.coding.range_coder import payload_errors, start_decoder, trim
@@ -159,7 +159,7 @@ def _load(
     """Return the model with its weights, the digest of its decoder, and the card of the faces trained on."""
     file = weights_folder() / f"{kind}.safetensors" if path is None else Path(path).expanduser()
     if not file.is_file():
-        raise ValueError(
+        raise UnavailableError(
             f"there are no weights of the {kind} at {file}: `make opponents` trains them; name them by codec.path="
         )
     load_state(model, load_tensors(file), file)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-from experiments.drawing import STYLE, WIDTH
+from experiments.drawing.style import PAGE, STYLE
 
 _NUM_OPERATORS = 8
 _COLOURS = {"ganrev": "C0", "plain": "0.45"}
@@ -18,7 +18,7 @@ _LOWEST = 0.05  # SSIM below the plain loop's last, which is where curves begin
 def draw_bench(frame: pd.DataFrame, curves: pd.DataFrame, operators: pd.DataFrame, path: Path) -> None:
     """Draw what grows with the lanes, SSIM over seconds, and the operators with the largest shares."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
+        figure = Figure(figsize=(PAGE, 4.6), layout="constrained")
         top, bottom = figure.subfigures(2, 1, squeeze=False)[:, 0]
         panels = (
             ("milliseconds_per_lane_step", "ms per lane-step"),

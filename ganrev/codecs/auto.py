@@ -16,7 +16,7 @@ from ganrev.codecs.symbol_search import SymbolSearch
 from ganrev.coding import container
 from ganrev.coding.backends import Range
 from ganrev.coding.latent_coder import LatentCoder
-from ganrev.configuration.options import Whole, checked_options
+from ganrev.configuration.options import Several, Whole, checked_options
 from ganrev.generator.base import Generator, Levels
 from ganrev.reversal.device import Device
 from ganrev.reversal.losses import MSE, SSIM
@@ -29,6 +29,9 @@ _SMALLEST = 16  # bytes: header, width, and hardly any payload
 _Z_ALONE, _ALL_ALONE = 140, 260
 
 FileSize = Annotated[Whole, Field(ge=_SMALLEST, description=f"a whole number of at least {_SMALLEST}")]
+FileSizes = Annotated[
+    list[FileSize], Several, Field(min_length=1, description=f"a list of whole numbers of at least {_SMALLEST}")
+]
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ class AutoCodec(LatentCodec):
         target_bytes: size of the file; None where `quality` is given.
         quality: `ssim:0.72` or `psnr:25`, checked in that measure; None where `target_bytes` is given.
         latent: `z`, or `all` latents; None for all that the generator has.
+        curve: sizes in bytes of the curve that `target_bytes` is a point of, see `encode_curve`; None for a file by
+            itself.
         seed: of the initial latents.
         budget: how much to search with z alone.
         grid_budget: how much to search with all latents.
@@ -110,16 +115,20 @@ class AutoCodec(LatentCodec):
         target_bytes: FileSize | None = None,
         quality: str | None = None,
         latent: Levels | None = None,
+        curve: FileSizes | None = None,
         seed: int = 0,
         budget: RateBudget = Z_BUDGET,
         grid_budget: RateBudget = GRID_BUDGET,
     ) -> None:
         if (target_bytes is None) == (quality is None):
             raise ValueError("give one of target_bytes (codec.target_bytes=250) and quality (codec.quality=ssim:0.72)")
+        if curve is not None and target_bytes not in curve:
+            raise ValueError(f"codec.curve must have codec.target_bytes among its sizes, {target_bytes}; got {curve}")
         levels: Levels = ("z" if generator.grid is None else "all") if latent is None else latent
         super().__init__(generator, loss, Range("fitted"), True, device, seed, levels)
         self.target_bytes, self.quality, self.reversal = target_bytes, quality, reversal
         self.target = Target(target_bytes) if quality is None else self._target_of(quality)
+        self.curve = curve
         self.budgets: dict[Levels, RateBudget] = {"z": budget, "all": grid_budget}
         z_coder = LatentCoder(self.generator, Range("fitted"), True, "z")
         self.searches: dict[Levels, SymbolSearch] = {"z": SymbolSearch(self.renderer, self.loss, z_coder)}
@@ -134,7 +143,13 @@ class AutoCodec(LatentCodec):
 
     def encode_with_report(self, images: Tensor) -> EncodeReport:
         """Compress uint8 [N, 3, S, S] RGB to N `.gr` files; the report says what was chosen."""
-        blobs, choices = self.choose(images)
+        if self.curve is not None and self.target_bytes is not None:
+            return self.report(*self.encode_curve(images, self.curve)[self.target_bytes])
+        return self.report(*self.choose(images))
+
+    @staticmethod
+    def report(blobs: list[bytes], choices: Sequence[Choice]) -> EncodeReport:
+        """Return files and what was chosen for each as a report."""
         return EncodeReport(blobs, choices=[choice.columns() for choice in choices], remarks=list(map(str, choices)))
 
     def choose(self, images: Tensor) -> tuple[list[bytes], list[Choice]]:

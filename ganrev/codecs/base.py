@@ -54,12 +54,14 @@ class EncodeReport:
         choices: what the codec chose for each picture, by the columns `chosen_…` of a run's rows without that prefix;
             empty for a codec that chooses nothing.
         remarks: the same in words, a line for each picture.
+        seconds: that encoding took, where it was not done within this call.
     """
 
     blobs: list[bytes]
     trace: Mapping[str, np.ndarray] = field(default_factory=dict)
     choices: Sequence[Mapping[str, object]] = ()
     remarks: Sequence[str] = ()
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,10 @@ class BelowFloorError(ValueError):
         """Return the floor that a stored message of this error names, in bytes; None for another message."""
         match = re.search(r"this codec's floor for it is ([0-9]+) bytes", reason)
         return int(match[1]) if match else None
+
+
+class UnavailableError(ValueError):
+    """A codec cannot be used here: its package or its weights are missing; the message says how to get them."""
 
 
 def check_images(images: Tensor, image_size: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""`ganrev bench`, `realism`, `hash-rates` and `fetch-identity`: measurements beside those of runs."""
+"""`ganrev bench`, `bench-report`, `realism`, `hash-rates` and `fetch-identity`: measurements beside those of runs."""
 
 from pathlib import Path
 
@@ -29,6 +29,24 @@ def bench(faces: Path | None, quick: bool, out: Path, overrides: tuple[str, ...]
 
     show_warnings()
     benchmark.run(points.QUICK if quick else points.FULL, list(overrides), faces, out)
+
+
+@click.command("bench-report")
+@click.option("--out", type=_PATH, default=Path("results/bench/report"), show_default=True, help="folder to write")
+@with_overrides
+def bench_report(out: Path, overrides: tuple[str, ...]) -> None:
+    """Measure how long a report takes to be written and to be opened in Chromium, and how large it is.
+
+    On pictures that the generator draws: 10 in 8 codecs, and 500 in 4. Takes five minutes, mostly for the runs, which
+    are kept.
+
+    \b
+    ganrev bench-report --out results/bench/report device=cpu
+    """
+    from experiments.bench import report_page
+
+    show_warnings()
+    report_page.run(list(overrides), out)
 
 
 @click.command()

@@ -7,6 +7,7 @@ import click
 from ganrev.commands import RUN, show_warnings
 
 _PATH = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _RUNS = click.argument("folders", nargs=-1, required=True, type=RUN, metavar="RUN...")
 _TABLE = click.option(
     "--table",
@@ -30,20 +31,21 @@ def _read_sizes(context: click.Context, parameter: click.Parameter, value: str) 
 @click.option(
     "--at", "sizes", default="", callback=_read_sizes, metavar="BYTES", help="pair files of nearly these sizes"
 )
+@click.option("--curves", type=_FILE, help="CSV of `ganrev rd`, to be shown, too")
 @_TABLE
-def report(folders: tuple[Path, ...], output: Path, sizes: tuple[int, ...], table: str) -> None:
+def report(folders: tuple[Path, ...], output: Path, sizes: tuple[int, ...], curves: Path | None, table: str) -> None:
     """Write one HTML file of stored runs: scores, curves, pictures side by side.
 
     It needs a browser and no network, and holds all pictures: with those of CelebA it may not be published.
 
     \b
     ganrev report results/runs/* -o report.html
-    ganrev report results/runs/* --at 250,445
+    ganrev report results/runs/* --at 250,445 --curves results/tables/rd.csv
     """
     from ganrev.report import write_report
 
     show_warnings()
-    path = write_report(folders, output, sizes, table)
+    path = write_report(folders, output, sizes, table, curves)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 

@@ -53,27 +53,30 @@ def table(words: tuple[str, ...], results: Path) -> None:
 
 @_takes_table("figures", "results/figures")
 @click.option("--picture", type=int, help="its place among the pictures, from 0  [default: the YAML's]")
-def figures(words: tuple[str, ...], results: Path, picture: int | None) -> None:
-    """Draw the paper's Figures 1 to 3 from stored runs, as PNG and PDF.
+@click.option("--make", is_flag=True, help="make the runs that are not there, but for those of `ganrev rd`")
+def figures(words: tuple[str, ...], results: Path, picture: int | None, make: bool) -> None:
+    """Draw the paper's Figures 1 to 3, curves and plots from stored runs, as PNG and PDF.
 
-    NAME is a file of configs/tables/ with `comparisons`, or the path of your own.
+    A figure whose runs are not there is left out, and the command that makes them is named. NAME is a file of
+    configs/tables/ with `figures`, or the path of your own.
 
     \b
     ganrev figures --picture 3
     """
-    from experiments import figures as module
+    from experiments.figures import command
 
-    module.make_figures(*_split(words, "figures"), results, picture)
+    command.make_figures(*_split(words, "figures"), results, picture, make)
 
 
 @_takes_table("rd", "results/tables")
 def rd(words: tuple[str, ...], results: Path) -> None:
-    """Measure bytes against PSNR, SSIM and ST-LPIPS, curve beside curve.
+    """Measure bytes against every measure, curve beside curve, with floors and BD-rates.
 
-    NAME is a file of configs/tables/ with `curves`, or the path of your own.
+    NAME is a file of configs/tables/ with `curves`, or the path of your own. A codec that needs faces, a package or
+    weights that are not there is left out. Slow measures are taken of the first 30 pictures, unless score_limit=null.
 
     \b
-    ganrev rd codec.faces=[faces.tar] data.limit=20
+    ganrev rd codec.faces=[faces.tar] data.limit=100
     """
     from experiments import rate_distortion
 

@@ -20,7 +20,7 @@ from ganrev.paths import config_dir
 _TEXTS = {"exclude", "faces", "manifest", "out", "path", "root", "start", "url", "valid"}
 
 # Which command takes a file of configs/tables/, by a key that only its files have.
-_COMMANDS = {"rows": "table", "comparisons": "figures", "curves": "rd", "automatic": "automatic", "overrides": "sweep"}
+_COMMANDS = {"rows": "table", "figures": "figures", "curves": "rd", "automatic": "automatic", "overrides": "sweep"}
 
 # Targets of the Makefile that need no file name.
 _MAKE = {name: f"make {name}" for name in ("table1", "figures", "rd", "automatic", "sweep")}

@@ -126,7 +126,7 @@ def summarise_identities(rows: pd.DataFrame) -> dict[str, float]:
     """Return the share taken for the same person, and of rank 1, over a run's rows; nothing where not measured."""
     summary = {}
     if "identity" in rows:
-        summary["identity_share"] = float((rows["identity"] < SAME_PERSON).mean())
+        summary["identity_share"] = float((rows["identity"].dropna() < SAME_PERSON).mean())
     if "identity_rank" in rows:
-        summary["identity_rank1"] = float((rows["identity_rank"] == 1).mean())
+        summary["identity_rank1"] = float((rows["identity_rank"].dropna() == 1).mean())
     return summary

@@ -36,6 +36,12 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def current_commit() -> str | None:
+    """Return the commit of the checkout, `+` behind it where it has uncommitted changes; None outside a checkout."""
+    commit, status = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    return f"{commit}{'+' if status else ''}" if commit else None
+
+
 def _version(library: str) -> str | None:
     try:
         return metadata.version(library)

@@ -85,11 +85,12 @@ def _measure(run: RunFolder, config: DictConfig) -> pd.DataFrame:
     blobs = codec.recode(codec.latents(found), chosen)
     seconds = (time.perf_counter() - began) / len(names)
     decoded = instantiate(config.codec).decode(blobs)
-    others = metrics.other_measures(chosen, decoded)
+    quick, costly = metrics.other_measures(chosen, decoded), metrics.costly_measures(chosen, decoded)
     rows = [
         {"name": name, "num_bytes": len(blob), "paper_bytes": codec.bytes_for_paper(blob), "recode_seconds": seconds}
         | metrics.distortion(image, drawn)
         | other
-        for name, image, blob, drawn, other in zip(names, chosen, blobs, decoded, others, strict=True)
+        | slow
+        for name, image, blob, drawn, other, slow in zip(names, chosen, blobs, decoded, quick, costly, strict=True)
     ]
     return pd.DataFrame(rows)

@@ -31,9 +31,10 @@ class Field:
     optional: str = ""
 
 
-_EXTRA = "absent without the extra `perceptual`, and for pictures of less than 18 pixels a side"
+_LIMIT = "empty beyond `score_limit` pictures"
+_EXTRA = f"absent without the extra `perceptual`, and for pictures of less than 18 pixels a side; {_LIMIT}"
 _LATER = "absent in old runs"
-_IDENTITY = "absent without the extra `identity` and its weights, and in old runs"
+_IDENTITY = f"{_LIMIT}; absent without the extra `identity` and its weights, and in old runs"
 _CHOOSES = "only of codecs that choose settings for each picture"
 _UNKNOWN = "empty where it is unknown"
 
@@ -53,7 +54,7 @@ ROWS = (
     Field("stlpips", "float", "", "ST-LPIPS (VGG); lower is better", _EXTRA),
     Field("delta_e", "float", "", "mean CIEDE2000 colour difference; lower is better, 1 is just visible", _LATER),
     Field("ms_ssim", "float", "", "multi-scale SSIM over four scales", "absent below 88 pixels, and in old runs"),
-    Field("ssimulacra2", "float", "", "SSIMULACRA2; 100 at best", "absent without the extra `opponents`"),
+    Field("ssimulacra2", "float", "", "SSIMULACRA2; 100 at best", f"absent without the extra `opponents`; {_LIMIT}"),
     Field("identity", "float", "", "distance of face descriptors; below 0.6: the same person to dlib", _IDENTITY),
     Field("identity_rank", "int", "", "of the own original among the run's, by that distance", f"{_IDENTITY}, merged"),
     Field("chosen_levels", "str", "", "`z`, or `all` where the file holds a grid, too", _CHOOSES),

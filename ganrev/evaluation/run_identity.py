@@ -22,6 +22,7 @@ _PLACES = ("path", "url", "device", "faces")
 LATER_KEYS: dict[tuple[str, str], object] = {
     ("baselines.pca.load", "target_bytes"): None,
     ("baselines.pillow.JPEG", "target_bytes"): None,
+    ("ganrev.auto.AutoCodec", "curve"): None,
     ("ganrev.gan.GanCodec", "latent"): "z",
 }
 

@@ -17,7 +17,7 @@ from ganrev.configuration.configs import to_dict
 from ganrev.configuration.options import check_option
 from ganrev.data.pictures import Pictures, parse_shard
 from ganrev.errors import root_cause
-from ganrev.evaluation import metrics, stages
+from ganrev.evaluation import costly, metrics, stages
 from ganrev.evaluation.overlap import Overlap, find_overlap, refuse
 from ganrev.evaluation.provenance import combine, provenance
 from ganrev.evaluation.record import SCHEMA_VERSION
@@ -44,7 +44,7 @@ class NothingEncodedError(ValueError):
 
 # Keys of the config that every run reads. An override of any other key causes a warning where neither the codec nor the
 # data source refers to it.
-_ALWAYS_READ = ("codec", "data", "batch_size", "out", "force", "hydra")
+_ALWAYS_READ = ("codec", "data", "batch_size", "score_limit", "out", "force", "hydra")
 
 
 def unused_overrides(cfg: DictConfig, overrides: list[str]) -> list[str]:
@@ -116,7 +116,7 @@ def check_overlap(codec: DescribedCodec, pictures: Pictures, allowed: bool) -> O
     return overlap
 
 
-def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
+def run(cfg: DictConfig, overrides: list[str] | None = None, codec: DescribedCodec | None = None) -> Path:
     """Evaluate one config, unless that has been done; returns the run's folder.
 
     A run that was cut off goes on with what is finished in its hidden folder, `<out>/.<run_id>.partial`.
@@ -124,6 +124,7 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
     Args:
         cfg: the composed config (`configs/config.yaml`).
         overrides: of the command line, to warn about those that nothing reads.
+        codec: what encodes the pictures, where the config's codec has been built already.
 
     Raises:
         ValueError: a bad option or bad input, pictures that the generator was trained on, or not one picture could
@@ -133,11 +134,12 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
         _logger.warning("%s has no effect: the codec %s does not read it", override, cfg.codec["_target_"])
     cfg = modern_config(cfg)
     stages.check_batch_size(cfg.batch_size)
+    costly.check_score_limit(cfg.get("score_limit"))
     check_option(bool, "force", cfg.force)
     if not isinstance(cfg.out, str) or not cfg.out:
         raise ValueError(f"out must be a folder to put runs into, such as results/runs, got {cfg.out!r}")
     shard = _shard(cfg)
-    codec = _build_codec(cfg)
+    codec = codec or build_codec(cfg)
     pictures = load_pictures(cfg, codec.image_size)
     _check_scores(pictures)
     overlap = check_overlap(codec, pictures, cfg.data.get("allow_seen_in_training", False))
@@ -147,6 +149,7 @@ def run(cfg: DictConfig, overrides: list[str] | None = None) -> Path:
     with target.lock:
         if target.is_finished and not cfg.force and not _set_aside_if_damaged(target):
             _logger.info("%s is there already; force=true repeats it", target)
+            _complete(target, pictures, cfg)
             return target.path
         _finish(target, codec, pictures, overlap, cfg)
     return target.path
@@ -160,7 +163,15 @@ def _set_aside_if_damaged(run: RunFolder) -> bool:
     return bool(damage)
 
 
-def _build_codec(cfg: DictConfig) -> DescribedCodec:
+def _complete(run: RunFolder, pictures: Pictures, cfg: DictConfig) -> None:
+    """Add to a finished run the scores that a smaller `score_limit` left out."""
+    rows = costly.complete(run, pictures, cfg.get("score_limit"))
+    if rows is not None:
+        run.write_rows(rows)
+        run.write_summary(run.summary | stages.summarise(rows))
+
+
+def build_codec(cfg: DictConfig) -> DescribedCodec:
     """Build the codec; ValueError where a class that is not in our configs does not take the options given to it."""
     try:
         return described(instantiate(cfg.codec))
@@ -208,7 +219,7 @@ def _evaluate(codec: DescribedCodec, pictures: Pictures, overlap: Overlap, run: 
         run.remove()
         raise NothingEncodedError(encoded.failed)
     decode_seconds = stages.decode_all(run, encoded.batches)
-    rows = stages.score(codec, pictures, run, encoded, decode_seconds)
+    rows = stages.score(codec, pictures, run, encoded, decode_seconds, cfg.get("score_limit"))
     run.write_rows(rows)
     run.write_traces([run.journal("encode").path(names) for names in encoded.traced])
     run.write_summary(_summarise(rows, encoded, pictures, overlap, codec.suffix))

@@ -16,12 +16,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ganrev.codecs.base import DescribedCodec, EncodeReport
+from ganrev.codecs.base import BelowFloorError, DescribedCodec, EncodeReport
 from ganrev.configuration.options import Count, checked_options
 from ganrev.data.pictures import Pictures
 from ganrev.evaluation import metrics
 from ganrev.evaluation.child import ask_module
-from ganrev.evaluation.identity import compare_identities, summarise_identities
+from ganrev.evaluation.costly import costly_scores
+from ganrev.evaluation.identity import summarise_identities
 from ganrev.evaluation.integrity import sha256
 from ganrev.evaluation.record import COLUMNS
 from ganrev.evaluation.run_folder import RunFolder, join_traces
@@ -132,11 +133,14 @@ def _encode(
     """Yield (names, report, seconds): the batch at once, or picture by picture where one of them is refused."""
     began = time.perf_counter()
     try:
-        yield names, codec.encode_with_report(images), time.perf_counter() - began
+        report = codec.encode_with_report(images)
+        yield names, report, time.perf_counter() - began if report.seconds is None else report.seconds
     except ValueError as error:
         if len(names) == 1:
             failed[names[0]] = str(error)
-            _logger.warning("%s could not be encoded: %s", names[0], error)
+            # Of a table at equal sizes there are hundreds; its notes and a run's summary name them.
+            level = logging.INFO if isinstance(error, BelowFloorError) else logging.WARNING
+            _logger.log(level, "%s could not be encoded: %s", names[0], error)
             return
         for name, image in zip(names, images, strict=True):
             yield from _encode(codec, [name], image[None], failed)
@@ -157,7 +161,12 @@ def decode_all(run: RunFolder, batches: list[list[str]] | None = None) -> dict[s
 
 
 def score(
-    codec: DescribedCodec, pictures: Pictures, run: RunFolder, encoded: Encoded, decode: dict[str, float]
+    codec: DescribedCodec,
+    pictures: Pictures,
+    run: RunFolder,
+    encoded: Encoded,
+    decode: dict[str, float],
+    score_limit: int | None = None,
 ) -> pd.DataFrame:
     """Return one row for each picture that has a file, by the columns of `ganrev.evaluation.record.ROWS`.
 
@@ -167,6 +176,7 @@ def score(
         run: its files and decoded pictures are scored.
         encoded: results of encoding.
         decode: decode seconds by name.
+        score_limit: pictures that the costly scores are measured of; None for all.
     """
     journal = run.journal("score")
     position = {name: i for i, name in enumerate(pictures.names)}
@@ -175,7 +185,9 @@ def score(
         found = journal.find(names)
         if found is None:
             images = pictures.images[[position[name] for name in names]]
-            found = ({"scores": _score_batch(codec, names, images, run, pictures.images)}, {})
+            scores = _score_batch(codec, names, images, run)
+            num = sum(score_limit is None or position[name] < score_limit for name in names)
+            found = ({"scores": _with_costly(scores, names[:num], images[:num], run, pictures.images)}, {})
             journal.keep(names, *found)
         for name, scores in zip(names, found[0]["scores"], strict=True):
             seconds = {"encode_seconds": encoded.seconds[name], "decode_seconds": decode[name]}
@@ -183,22 +195,12 @@ def score(
             rows.append({"name": name, "celeba_id": pictures.celeba_ids[position[name]]} | scores | seconds | chosen)
     if not rows:
         return pd.DataFrame(columns=list(COLUMNS))
-    others = [key for key in rows[0] if key not in COLUMNS]
+    others = [key for key in max(rows, key=len) if key not in COLUMNS]
     return pd.DataFrame(rows, columns=[*COLUMNS, *others]).astype({"celeba_id": "Int64"})
 
 
-def _score_batch(
-    codec: DescribedCodec, names: list[str], images: Tensor, run: RunFolder, originals: Tensor
-) -> list[dict[str, float]]:
-    """Return the scores of each picture of a batch, uint8 [N, 3, H, W], by their columns.
-
-    Args:
-        codec: counts bytes as the paper does.
-        names: of the batch.
-        images: the batch.
-        run: whose files and decoded pictures are scored.
-        originals: all pictures of the run, uint8 [M, 3, H, W].
-    """
+def _score_batch(codec: DescribedCodec, names: list[str], images: Tensor, run: RunFolder) -> list[dict[str, float]]:
+    """Return the quick scores of each picture of a batch, uint8 [N, 3, H, W], by their columns."""
     decoded = torch.stack([run.decoded(name) for name in names])
     height, width = images.shape[-2:]
     scores = []
@@ -212,9 +214,17 @@ def _score_batch(
             "paper_bpp": metrics.bits_per_pixel(paper, height, width),
         }
         scores.append(rate | metrics.distortion(image, drawn) | {"png_paper_bytes": metrics.png_paper_bytes(image)})
-    others = metrics.other_measures(images, decoded)
-    same = compare_identities(images, decoded, originals)
-    return [one | other | person for one, other, person in zip(scores, others, same, strict=True)]
+    return [one | other for one, other in zip(scores, metrics.other_measures(images, decoded), strict=True)]
+
+
+def _with_costly(
+    scores: list[dict[str, float]], names: list[str], images: Tensor, run: RunFolder, originals: Tensor
+) -> list[dict[str, float]]:
+    """Add the costly scores of the first pictures of a batch, uint8 [K, 3, H, W], to those of the batch."""
+    if not names:
+        return scores
+    found = costly_scores(images, torch.stack([run.decoded(name) for name in names]), originals)
+    return [one | other for one, other in zip(scores[: len(found)], found, strict=True)] + scores[len(found) :]
 
 
 def summarise(rows: pd.DataFrame) -> dict[str, Any]:
@@ -225,7 +235,7 @@ def summarise(rows: pd.DataFrame) -> dict[str, Any]:
     """
     skip = ("name", "celeba_id")
     columns = [c for c in rows.columns if c not in skip and not c.startswith(_CHOSEN)]
-    pairs = {c: metrics.mean_and_interval(rows[c].astype(float).tolist()) for c in columns}
+    pairs = {c: metrics.mean_and_interval(rows[c].dropna().astype(float).tolist()) for c in columns}
     means = {c: pair[0] for c, pair in pairs.items()}
     return {
         "num_images": len(rows),

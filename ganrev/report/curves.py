@@ -3,10 +3,14 @@
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
@@ -14,6 +18,14 @@ from omegaconf import OmegaConf
 
 from ganrev.report.reported import MEASURES, ReportedRun
 
+# Measures of a table of curves that runs are not compared by: name, unit, digits, and whether more of it is better.
+_OTHERS = {
+    "ms_ssim": ("MS-SSIM", "", 3, True),
+    "ssimulacra2": ("SSIMULACRA2", "", 1, True),
+    "delta_e": ("ΔE2000", "", 2, False),
+    "identity": ("identity", "", 3, False),
+}
+_POINTS: dict[str, Any] = {"markersize": 5, "linewidth": 1.2, "elinewidth": 0.7, "capsize": 2}
 _INK = "#010203"  # stands for the page's text colour
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7b5ea7", "#808080")  # Okabe and Ito's
 _MARKERS = "osD^vP*X"
@@ -29,15 +41,72 @@ _STYLE: dict[Any, Any] = {
 } | dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK)
 
 
+@dataclass(frozen=True)
+class Line:
+    """One line of the drawings.
+
+    Attributes:
+        label: its name.
+        points: of each measure mean bytes, mean and half width of the interval, by bytes.
+        floor_bytes: below which there is no file; None where it has none.
+    """
+
+    label: str
+    points: dict[str, list[tuple[float, float, float]]]
+    floor_bytes: float | None = None
+
+
 def draw_curves(runs: Sequence[ReportedRun]) -> list[str]:
     """Return one SVG for each measure that some run has, without those of bytes.
 
     Runs of a codec that differ in one option are joined. A lossless run has no PSNR to draw.
     """
-    curves = group_curves(runs)
-    shown = [key for key in MEASURES if key != "num_bytes" and any(_points(curve, key) for curve in curves)]
+    lines = [
+        Line(
+            curve[0].label if len(curve) == 1 else curve[0].kind,
+            {key: _points(curve, key) for key in MEASURES if key != "num_bytes"},
+        )
+        for curve in group_curves(runs)
+    ]
+    return _draw_lines(lines, {key: _axis_label(key) for key in MEASURES if key != "num_bytes"}, "runs")
+
+
+def draw_table(path: Path) -> list[str]:
+    """Return one SVG for each measure of the curves that `ganrev rd` has left as a CSV.
+
+    Raises:
+        ValueError: the file is no such table.
+    """
+    try:
+        frame = pd.read_csv(path)
+        whole = frame[frame["num_without"] == 0].sort_values("num_bytes")
+        keys = [key for key in (*MEASURES, *_OTHERS) if key in frame and key != "num_bytes"]
+        curves = {str(label): whole[whole["curve"] == label] for label in frame["curve"].unique()}
+        lines = [_line_of(label, curve, keys) for label, curve in curves.items()]
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} is no table of curves as ganrev rd leaves it ({error})") from error
+    return _draw_lines(lines, {key: _axis_label(key) for key in keys}, "rd")
+
+
+def _line_of(label: str, curve: pd.DataFrame, keys: Sequence[str]) -> Line:
+    points = {}
+    for key in keys:
+        columns = curve[["num_bytes", key, f"{key}_ci95"]].astype(float)
+        known = columns[np.isfinite(columns[key])].fillna(0.0)
+        points[key] = list(known.itertuples(index=False, name=None))
+    floors = curve["floor_bytes"].dropna()
+    return Line(label, points, float(floors.iloc[0]) if len(floors) else None)
+
+
+def _axis_label(measure: str) -> str:
+    name, unit, _, more_is_better = MEASURES[measure] if measure in MEASURES else _OTHERS[measure]
+    return f"{name}{f', {unit}' if unit else ''}{'' if more_is_better else ' (lower is better)'}"
+
+
+def _draw_lines(lines: Sequence[Line], labels: Mapping[str, str], prefix: str) -> list[str]:
+    shown = [key for key in labels if any(line.points.get(key) for line in lines)]
     with mpl.rc_context(_STYLE):
-        return [_to_svg(_draw(curves, measure), measure) for measure in shown]
+        return [_to_svg(_draw(lines, key, labels[key]), f"{prefix}-{key}", labels[key]) for key in shown]
 
 
 def group_curves(runs: Sequence[ReportedRun]) -> list[list[ReportedRun]]:
@@ -78,36 +147,33 @@ def _points(curve: Sequence[ReportedRun], measure: str) -> list[tuple[float, flo
     return sorted(points)
 
 
-def _draw(curves: Sequence[Sequence[ReportedRun]], measure: str) -> Figure:
+def _draw(lines: Sequence[Line], measure: str, label: str) -> Figure:
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
     ax = figure.subplots()
     sizes = []
-    for number, curve in enumerate(curves):
-        points = _points(curve, measure)
+    for number, line in enumerate(lines):
+        points = line.points.get(measure)
         if not points:
             continue
+        turn, place = divmod(number, len(_COLOURS))
+        style: dict[str, Any] = {"color": _COLOURS[place], "marker": _MARKERS[(place + turn) % len(_MARKERS)]}
         sizes += [size for size, _, _ in points]
-        label = curve[0].label if len(curve) == 1 else curve[0].kind
-        ax.errorbar(
-            [size for size, _, _ in points],
-            [mean for _, mean, _ in points],
-            yerr=[half for _, _, half in points],
-            color=_COLOURS[number % len(_COLOURS)],
-            marker=_MARKERS[number % len(_MARKERS)],
-            markersize=5,
-            linewidth=1.2,
-            elinewidth=0.7,
-            capsize=2,
-            label=label,
-        )
-    _label(ax, measure, sizes)
+        places, means, halves = zip(*points, strict=True)
+        ax.errorbar(places, means, yerr=halves, **_POINTS, **style, label=line.label)
+        if line.floor_bytes is not None:
+            on_axis: dict[str, Any] = {
+                "transform": ax.get_xaxis_transform(),
+                "clip_on": False,
+                "markerfacecolor": "none",
+            }
+            ax.plot([line.floor_bytes], [0], **style, **on_axis)
+    ax.set_ylabel(label)
+    _label_bytes(ax, sizes)
     figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     return figure
 
 
-def _label(ax: Axes, measure: str, sizes: Sequence[float]) -> None:
-    name, unit, _, more_is_better = MEASURES[measure]
-    ax.set_ylabel(f"{name}{f', {unit}' if unit else ''}{'' if more_is_better else ' (lower is better)'}")
+def _label_bytes(ax: Axes, sizes: Sequence[float]) -> None:
     ax.set_xlabel("bytes, whole file")
     ax.grid(alpha=0.25, linewidth=0.5)
     if sizes and max(sizes) > 10 * min(sizes):
@@ -116,7 +182,7 @@ def _label(ax: Axes, measure: str, sizes: Sequence[float]) -> None:
         ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _to_svg(figure: Figure, name: str) -> str:
+def _to_svg(figure: Figure, name: str, label: str) -> str:
     """Return the SVG element alone, its ids apart from those of other figures, its text in the page's colour."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -125,5 +191,5 @@ def _to_svg(figure: Figure, name: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     for mark in ('id="', 'href="#', "url(#"):
         text = text.replace(mark, f"{mark}{name}-")
-    label = f"Bytes against {MEASURES[name][0]}, a line or point for each run of the table"
-    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    described = f"Bytes against {label.split(',')[0].split(' (')[0]}, a line or point for each codec"
+    return text.replace("<svg ", f'<svg role="img" aria-label="{described}" ', 1)

@@ -13,7 +13,7 @@ from ganrev import __version__
 from ganrev.evaluation.summary_text import training_notes
 from ganrev.files import write_whole
 from ganrev.report import paired, scores
-from ganrev.report.curves import draw_curves
+from ganrev.report.curves import draw_curves, draw_table
 from ganrev.report.gallery import Picture, find_worst, make_pictures
 from ganrev.report.matching import Matched, match_sizes
 from ganrev.report.pictures import PixelStore, find_originals
@@ -23,7 +23,13 @@ _HERE = Path(__file__).parent
 _SCRIPTS = ("vendor/img-comparison-slider.js", "vendor/tablesort.js", "vendor/tablesort.number.js")
 
 
-def write_report(folders: Sequence[Path], output: Path, sizes: Sequence[int] = (), table: str = "table1") -> Path:
+def write_report(
+    folders: Sequence[Path],
+    output: Path,
+    sizes: Sequence[int] = (),
+    table: str = "table1",
+    curves: Path | None = None,
+) -> Path:
     """Write a report of finished runs as one HTML file.
 
     Args:
@@ -31,18 +37,19 @@ def write_report(folders: Sequence[Path], output: Path, sizes: Sequence[int] = (
         output: the file.
         sizes: in bytes; files of nearly these sizes are paired.
         table: whose rows lend labels and the paper's figures.
+        curves: the CSV that `ganrev rd` has left, whose curves are shown, too.
 
     Raises:
         ValueError: a folder is no finished run, a size is no size, or there is no such table.
     """
-    text = render(read_reported(folders, table), sizes)
+    text = render(read_reported(folders, table), sizes, curves)
     output.parent.mkdir(parents=True, exist_ok=True)
     write_whole(output, text.encode())
     return output
 
 
-def render(runs: Sequence[ReportedRun], sizes: Sequence[int] = ()) -> str:
-    """Return the report of some runs as HTML."""
+def render(runs: Sequence[ReportedRun], sizes: Sequence[int] = (), curves: Path | None = None) -> str:
+    """Return the report of some runs as HTML; arguments as for `write_report`."""
     sets: dict[str, list[ReportedRun]] = {}
     for run in runs:
         sets.setdefault(run.pictures_digest, []).append(run)
@@ -63,6 +70,8 @@ def render(runs: Sequence[ReportedRun], sizes: Sequence[int] = ()) -> str:
         notes.append(f"The runs are on {len(sets)} sets of pictures; only runs on the same pictures are compared.")
     content = _tables(runs, matches, results) | {"notes": notes, "pictures": pictures}
     content |= {"worst": find_worst(runs, pictures), "svgs": [Markup(svg) for svg in draw_curves(runs)]}
+    whole_curves = [Markup(svg) for svg in draw_table(curves)] if curves else []
+    content |= {"rd_name": curves.name if curves else "", "rd_svgs": whole_curves}
     return _template().render(content | _assets() | {"store": store.encoded, "version": __version__})
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 from scipy import stats
@@ -12,6 +12,7 @@ from ganrev.report.reported import MEASURES, ReportedRun
 
 _NUM_RESAMPLES = 4999
 _CONFIDENCE = 0.95
+_MOST_SIGNS = 13  # differences whose signs are all tried, as SciPy does
 _NUM_NAMED = 5  # pictures, where a list would be long
 
 
@@ -110,7 +111,8 @@ def _named(names: Sequence[str]) -> str:
 
 def _compare(first: ReportedRun, second: ReportedRun, measure: str) -> PairedResult:
     """Compare two runs on the same pictures by one measure; `p_holm` is not corrected yet."""
-    names = list(first.rows.index)
+    scored = first.rows[measure].notna() & second.rows.loc[first.rows.index, measure].notna()
+    names = list(first.rows.index[scored])
     values = [run.rows.loc[names, measure].to_numpy(dtype=float) for run in (first, second)]
     equal = values[0] == values[1]  # infinite scores among them
     with np.errstate(invalid="ignore"):
@@ -156,7 +158,15 @@ def _wilcoxon(differences: np.ndarray) -> float:
     if not np.isfinite(differences).all():
         return math.nan
     telling = differences[differences != 0]
-    return float(stats.wilcoxon(telling).pvalue) if len(telling) else 1.0
+    if not len(telling):
+        return 1.0
+    ranks = stats.rankdata(np.abs(telling))
+    if len(telling) > _MOST_SIGNS or len(np.unique(ranks)) == len(ranks):
+        return float(stats.wilcoxon(telling).pvalue)
+    # Few differences of which some are equal: SciPy tries all signs, too, one by one.
+    signs = np.array(list(product((0, 1), repeat=len(ranks))))
+    sums, found = signs @ ranks, ranks[telling > 0].sum()
+    return float(min(1.0, 2 * min((sums <= found).mean(), (sums >= found).mean())))
 
 
 def _deciding(names: Sequence[str], differences: np.ndarray) -> list[str]:

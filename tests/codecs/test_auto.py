@@ -99,6 +99,14 @@ def test_all_latents_that_the_generator_has_are_used():
         auto_codec(target_bytes=300, latent="all")
 
 
+def test_a_point_of_a_curve_is_a_codec():
+    images = smooth_images(1)
+    point = grid_codec(target_bytes=90, curve=[150, 40, 90])
+    assert point.encode(images) == grid_codec().encode_curve(images, [40, 90, 150])[90][0]
+    with pytest.raises(ValueError, match=r"codec\.curve must have codec\.target_bytes among its sizes, 50"):
+        grid_codec(target_bytes=50, curve=[40, 90])
+
+
 def test_a_curve_hits_each_size_and_never_gets_worse():
     images = smooth_images(2)
     codec = grid_codec()

@@ -13,9 +13,9 @@ pytestmark = pytest.mark.usefixtures("quick_runs")
 
 def test_every_experiment_is_run_here():
     kinds = {
-        "rows": {"table1", "table2", "baselines", "generators", "reach"},
-        "comparisons": {"figures"},
-        "overrides": {"sweep", "grid"},
+        "rows": {"table1", "table2", "baselines", "generators", "reach", "figure2"},
+        "figures": {"figures"},
+        "overrides": {"sweep", "grid", "learning_rates", "step_sizes", "levels", "seeds"},
         "curves": {"rd"},
         "grid": {"automatic"},
     }

@@ -96,3 +96,9 @@ def test_compare_from_the_command_line(stored, capsys):
     assert "Holm" not in printed
     main(["compare", *map(str, stored.of("jpeg1", "jpeg10", "png"))])
     assert "Holm's correction is over the 3 pairs" in capsys.readouterr().out
+
+
+def test_few_differences_of_which_some_are_equal_are_tested_as_scipy_does():
+    for differences in ([1, -1, 2, 3, 3, 5], [2, 2, 2, -1, 4, 6, -6, 8], [1, 1], [-3, -3, 1]):
+        expected = stats.wilcoxon(differences).pvalue
+        assert paired._wilcoxon(np.array(differences, dtype=float)) == pytest.approx(expected)

@@ -34,7 +34,10 @@ COMMANDS = {
     "hash-rates": ("measuring", "how often the perceptual hash of training faces errs"),
     "fetch-identity": ("measuring", "fetch the network behind the column `identity`"),
     "licences": ("reporting", "licences of all that is shipped, fetched or installed"),
+    "alignment": ("trying", "how far alignment misses the frame of faces"),
+    "qr-codes": ("trying", "how often QR codes of files are read back from photos"),
     "train": ("training", "train the embedded generator (Hydra overrides follow)"),
+    "train-frame": ("training", "train the network that refines the frame of a face"),
     "face-prior": ("training", "fit a density of faces, from which samples look like faces"),
     "latents": ("training", "how widely each latent spreads, and how visible it is"),
 }

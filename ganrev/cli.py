@@ -16,6 +16,7 @@ COMMANDS = {
     "decompress": ("files", ".gr to PNG"),
     "info": ("files", "what a .gr file says about itself"),
     "sample": ("files", "pictures from the generator's prior, as one PNG"),
+    "demo": ("trying", "a local page: drop a photo, watch it being compressed"),
     "run": ("running", "evaluate a codec over a data set (Hydra overrides follow)"),
     "runs": ("running", "list stored runs, and what each was"),
     "table": ("tables", "measure each row of a table, such as the paper's Table 1"),

@@ -1,10 +1,29 @@
-"""`ganrev alignment` and `qr-codes`: how well faces and QR codes are found."""
+"""`ganrev demo`, and how well alignment and QR codes work: `alignment`, `qr-codes`."""
 
 from pathlib import Path
 
 import click
 
-from ganrev.commands import show_warnings
+from ganrev.commands import show_warnings, with_overrides
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8128, show_default=True, help="0: any that is free")
+@with_overrides
+def demo(port: int, overrides: tuple[str, ...]) -> None:
+    """Serve a page to try it on, on this machine alone, until Ctrl-C.
+
+    Drop a photo of any size: the face is found, aligned, compressed to a size or a quality, and shown beside JPEG, WebP
+    and AVIF of as many bytes. Nothing is written to the disk.
+
+    \b
+    ganrev demo
+    ganrev demo --port 0 codec.restarts=2
+    """
+    from ganrev.demo.serving import serve
+
+    show_warnings()
+    serve(port, overrides, lambda address: print(f"the page is at {address} until Ctrl-C", flush=True))
 
 
 @click.command()

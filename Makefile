@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 GANREV := $(RUN) -m ganrev.cli
 INSTALLED := $(VENV)/.installed
-EXTRAS ?= dev,perceptual,joblib,submitit,opponents,train
+EXTRAS ?= dev,perceptual,joblib,submitit,opponents,train,demo
 ARGS ?=
 RUNS ?= results/runs/*
 REPORT ?= results/report.html
@@ -61,6 +61,9 @@ collect: $(INSTALLED) ## merge shards (data.shard=1/4 ...) into whole runs: make
 
 report: $(INSTALLED) ## one HTML file of stored runs, and of what make rd left: make report ARGS="--at 250,445" RUNS="results/runs/jpeg-*"
 	$(GANREV) report $(RUNS) -o $(REPORT) $(if $(wildcard $(CURVES)),--curves $(CURVES)) $(ARGS)
+
+demo: $(INSTALLED) ## a page to drop a photo on: make demo ARGS="--port 8080"
+	$(GANREV) demo $(ARGS)
 
 test: $(INSTALLED) ## the test-suite
 	$(RUN) -m pytest $(ARGS)

@@ -9,6 +9,7 @@ from hydra.utils import instantiate
 from PIL import Image
 from torch import Tensor
 
+from ganrev.alignment import align
 from ganrev.codecs.base import Codec
 from ganrev.configuration.overrides import compose_config, to_overrides
 from ganrev.data.pictures import ALIGNED, SIZE, Crop, crop_picture
@@ -117,6 +118,29 @@ def crop_and_resize(picture: Image.Image, size: int) -> tuple[Tensor, list[str]]
     if side != size:
         done.append(f"resized to {size} x {size}")
     return resize(image[None], size)[0], done
+
+
+def align_and_resize(picture: Image.Image, size: int, face: int | None = None) -> tuple[Tensor, list[str]]:
+    """Find a face in a Pillow picture of mode RGB, and cut it out as CelebA's aligned pictures are cut.
+
+    Args:
+        picture: of any size.
+        size: side of the result.
+        face: its number, from 1 at the left; None for the largest.
+
+    Returns:
+        uint8 [3, size, size], and what was done and must be known of it, a sentence each.
+
+    Raises:
+        ganrev.alignment.NoFaceError: there is none.
+    """
+    alignment = align(picture, face)
+    frame = alignment.frame
+    done = (
+        f"cut out the face at ({frame.x:.0f}, {frame.y:.0f}), a square of {frame.side:.0f} pixels turned by "
+        f"{frame.angle:.0f} degrees, as CelebA's faces are"
+    )
+    return from_pillow(frame.cut(picture, size)), [done, *alignment.remarks]
 
 
 def _to_pillow(image: Image.Image | np.ndarray | Tensor) -> Image.Image:

@@ -16,6 +16,7 @@ COMMANDS = {
     "decompress": ("files", ".gr to PNG"),
     "info": ("files", "what a .gr file says about itself"),
     "sample": ("files", "pictures from the generator's prior, as one PNG"),
+    "demo": ("trying", "a local page: drop a photo, watch it being compressed"),
     "run": ("running", "evaluate a codec over a data set (Hydra overrides follow)"),
     "runs": ("running", "list stored runs, and what each was"),
     "table": ("tables", "measure each row of a table, such as the paper's Table 1"),
@@ -35,7 +36,10 @@ COMMANDS = {
     "hash-rates": ("measuring", "how often the perceptual hash of training faces errs"),
     "fetch-identity": ("measuring", "fetch the network behind the column `identity`"),
     "licences": ("reporting", "licences of all that is shipped, fetched or installed"),
+    "alignment": ("trying", "how far alignment misses the frame of faces"),
+    "qr-codes": ("trying", "how often QR codes of files are read back from photos"),
     "train": ("training", "train the embedded generator (Hydra overrides follow)"),
+    "train-frame": ("training", "train the network that refines the frame of a face"),
     "face-prior": ("training", "fit a density of faces, from which samples look like faces"),
     "latents": ("training", "how widely each latent spreads, and how visible it is"),
 }

@@ -37,7 +37,7 @@ def plain_errors() -> Iterator[None]:
         print("\ninterrupted; the same command goes on with what is not finished", file=sys.stderr)
         raise SystemExit(130) from None
     except Exception as error:
-        message = _users_mistake(error)
+        message = users_mistake(error)
         if message is None:
             raise
         fail(message)
@@ -49,7 +49,7 @@ def fail(message: str) -> None:
     raise SystemExit(2)
 
 
-def _users_mistake(error: Exception) -> str | None:
+def users_mistake(error: Exception) -> str | None:
     """Return a message for the user; None for an error that is the program's own fault."""
     if "hydra.errors" in sys.modules:
         message = _mistake_in_config(error)

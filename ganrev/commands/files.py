@@ -76,6 +76,32 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def _read_gr(path: Path) -> bytes:
+    """Return a `.gr` file: what lies there, or what a QR code holds on the picture that lies there.
+
+    Raises:
+        ValueError: it is neither, or damaged; before any weights are loaded.
+    """
+    blob = _read(path)
+    try:
+        container.read(blob)
+        return blob
+    except container.NotAContainerError as error:
+        from ganrev.data.formats import decode_picture
+        from ganrev.qr import from_qr
+
+        try:
+            picture = decode_picture(blob)
+        except ValueError:
+            raise error from None  # neither a .gr file nor a picture
+    try:
+        blob = from_qr(picture)
+        container.read(blob)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return blob
+
+
 def _target(num_bytes: int | None, quality: str | None) -> list[str]:
     """Return overrides for the size or the quality that the command line gives; automatic mode at 250 bytes without."""
     if num_bytes is not None and quality is not None:
@@ -92,23 +118,38 @@ def _target(num_bytes: int | None, quality: str | None) -> list[str]:
 @_OUTPUT
 @click.option("--bytes", "num_bytes", type=int, metavar="N", help="a file of this size; 250 without -- codec=gan")
 @click.option("--quality", metavar="Q", help="ssim:0.72 or psnr:25, in as few bytes as it takes")
+@click.option("--align", "aligned", is_flag=True, help="find the face and cut it out as CelebA's faces are")
+@click.option("--face", type=int, metavar="N", help="with --align: which of several, from 1 at the left")
+@click.option("--qr", "as_qr", is_flag=True, help="write the file as a QR code, a PNG")
 @with_overrides
 def compress(
-    source: Path, output: Path, num_bytes: int | None, quality: str | None, overrides: tuple[str, ...]
+    source: Path,
+    output: Path,
+    num_bytes: int | None,
+    quality: str | None,
+    aligned: bool,
+    face: int | None,
+    as_qr: bool,
+    overrides: tuple[str, ...],
 ) -> None:
     """Write a `.gr` file and print its scores.
 
     \b
     ganrev compress face.jpg -o face.gr
     ganrev compress face.jpg -o face.gr --bytes 250
+    ganrev compress photo.jpg -o face.gr --align
+    ganrev compress face.jpg -o face-qr.png --bytes 250 --qr
     ganrev compress face.jpg -o face.gr -- codec=gan loss=mse quant=standard
     """
-    check_output(output, source)
+    (_check_png if as_qr else check_output)(output, source)
+    if face is not None and not aligned:
+        raise ValueError("--face chooses among the faces that --align finds: add --align")
     data = _read(source)
 
-    from ganrev.api import crop_and_resize
+    from ganrev.api import align_and_resize, crop_and_resize
     from ganrev.data.formats import decode_picture
     from ganrev.evaluation.metrics import bits_per_pixel, check_size, distortion
+    from ganrev.qr import to_qr
 
     try:
         picture = decode_picture(data)
@@ -116,12 +157,15 @@ def compress(
         raise ValueError(f"{source}: {error}") from error
     codec = make_codec([*_target(num_bytes, quality), *overrides])
     check_size(codec.image_size, codec.image_size)
-    image, remarks = crop_and_resize(picture, codec.image_size)
+    if aligned:
+        image, remarks = align_and_resize(picture, codec.image_size, face)
+    else:
+        image, remarks = crop_and_resize(picture, codec.image_size)
     print("".join(f"{remark}\n" for remark in remarks), end="")
     report = codec.encode_with_report(image[None])
     print("".join(f"{remark}\n" for remark in report.remarks), end="")
     (blob,) = report.blobs
-    write_whole(output, blob)
+    write_whole(output, to_qr(blob) if as_qr else blob)
     scores = distortion(image, codec.decode([blob])[0])
     bpp = bits_per_pixel(len(blob), codec.image_size, codec.image_size)
     print(f"{output}: {len(blob)} bytes, {bpp:.4f} bits per pixel")
@@ -133,14 +177,14 @@ def compress(
 @_OUTPUT
 @with_overrides
 def decompress(source: Path, output: Path, overrides: tuple[str, ...]) -> None:
-    """Write the picture of a `.gr` file as PNG.
+    """Write the picture of a `.gr` file as PNG; IN may be a picture, or a photo, of its QR code.
 
     \b
     ganrev decompress face.gr -o back.png
+    ganrev decompress face-qr.png -o back.png
     """
     _check_png(output, source)
-    blob = _read(source)
-    container.read(blob)  # a foreign or corrupt file is reported before any weights are loaded
+    blob = _read_gr(source)
 
     from ganrev.pixels import to_png
 
@@ -157,7 +201,7 @@ def info(source: Path) -> None:
     \b
     ganrev info face.gr
     """
-    blob = _read(source)
+    blob = _read_gr(source)
     content = container.read(blob)
     coder = BACK_ENDS.get(content.entropy_code)
     if coder is None:

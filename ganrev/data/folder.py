@@ -39,7 +39,7 @@ class Folder:
 
     Args:
         root: the folder.
-        crop: `celeba`, `center` or `none`, as in `ganrev.data.pictures.crop_picture`.
+        crop: `celeba`, `center`, `face` or `none`, as in `ganrev.data.pictures.crop_picture`.
         limit: number of files, from the first; None for all.
         strict: raise for a file that cannot be used, a text for instance, instead of skipping it.
         allow_seen_in_training: take pictures that the codec's generator was trained on; the runner refuses them.

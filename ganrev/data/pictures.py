@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ganrev.alignment import align, fetch_detector
 from ganrev.configuration.options import checked_options
 from ganrev.data.formats import decode_picture
 from ganrev.pixels import from_pillow
@@ -22,7 +23,7 @@ from ganrev.progress import ProgressBar
 
 _logger = logging.getLogger(__name__)
 
-Crop = Literal["celeba", "center", "none"]
+Crop = Literal["celeba", "center", "face", "none"]
 SIZE = 128  # side of a picture
 ALIGNED = (178, 218)  # width and height of CelebA's aligned images
 _FACE = (25, 57, 153, 185)  # left, upper, right, lower: img[57:185, 25:153], the crop of the progressive GAN papers
@@ -137,18 +138,25 @@ class Entry:
 
 
 @checked_options("")
-def crop_picture(picture: Image.Image, crop: Crop) -> Image.Image:
+def crop_picture(picture: Image.Image, crop: Crop, file: str = "a picture") -> Image.Image:
     """Cut a picture to 128 x 128.
 
     Args:
         picture: mode RGB.
         crop: `celeba`, the face of an aligned 178 x 218 image, rows 57-184 and columns 25-152; `center`, the
-            largest centred square, resized by Lanczos; `none`, the picture is 128 x 128 already.
+            largest centred square, resized by Lanczos; `face`, the largest face, found and cut out as CelebA's are;
+            `none`, the picture is 128 x 128 already.
+        file: the picture's name, for warnings.
 
     Raises:
-        ValueError: the picture does not have the size that the crop needs, or there is no such crop.
+        ValueError: the picture does not have the size that the crop needs, no face is found, or there is no such crop.
     """
     width, height = picture.size
+    if crop == "face":
+        alignment = align(picture)
+        for remark in alignment.remarks:
+            _logger.warning("%s: %s", file, remark)
+        return alignment.frame.cut(picture)
     if crop == "celeba":
         if picture.size != ALIGNED:
             raise ValueError(
@@ -168,12 +176,13 @@ def crop_picture(picture: Image.Image, crop: Crop) -> Image.Image:
     return square if side == SIZE else square.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
 
 
-def read_picture(source: Path | bytes, crop: Crop = "center") -> Tensor:
+def read_picture(source: Path | bytes, crop: Crop = "center", file: str = "a picture") -> Tensor:
     """Decode and crop one picture file.
 
     Args:
         source: path of a file, or the whole file.
         crop: as in `crop_picture`.
+        file: the picture's name, for warnings, where `source` is no path.
 
     Returns:
         uint8 [3, 128, 128], RGB.
@@ -182,9 +191,9 @@ def read_picture(source: Path | bytes, crop: Crop = "center") -> Tensor:
         ValueError: the reason why the file cannot be used, after the path if `source` is one.
     """
     if isinstance(source, bytes):
-        return from_pillow(crop_picture(decode_picture(source), crop))
+        return from_pillow(crop_picture(decode_picture(source), crop, file))
     try:
-        return read_picture(source.read_bytes(), crop)
+        return read_picture(source.read_bytes(), crop, str(source))
     except (OSError, ValueError) as error:
         raise ValueError(f"{source}: {error}") from error
 
@@ -199,14 +208,17 @@ def load_entries(entries: Sequence[Entry], crop: Crop, strict: bool) -> Pictures
 
     Raises:
         ValueError: no file can be used, or with `strict` one cannot.
+        ganrev.fetch.FetchError: faces are to be found, and the detector could not be fetched.
     """
     images = torch.empty(len(entries), 3, SIZE, SIZE, dtype=torch.uint8)  # filled one by one: a list would be a copy
     used: list[Entry] = []
     skipped: list[tuple[str, str]] = []
+    if crop == "face":
+        fetch_detector()  # without it no file can be used
     # The bar shows only where reading takes long.
     for entry in ProgressBar(entries, desc="reading pictures", unit="picture", delay=1, leave=False):
         try:
-            images[len(used)] = read_picture(entry.read(), crop)
+            images[len(used)] = read_picture(entry.read(), crop, entry.file)
             used.append(entry)
         except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
             if strict:

@@ -5,8 +5,10 @@ import logging
 
 import pytest
 import torch
+from PIL import Image
 
 from ganrev.data.folder import Folder, unique_names
+from ganrev.pixels import from_pillow
 from tests.picture_files import BAD, chw, encoded, noise
 
 
@@ -92,3 +94,20 @@ def test_strange_file_names_are_shown_on_one_line(folder, caplog):
     assert [file for file, _ in pictures.skipped] == [r"'new\nline.txt'", r"'notiz\udcfc.txt'"]
     assert all(len(record.getMessage().splitlines()) == 1 for record in caplog.records)
     json.dumps(pictures.skipped).encode()
+
+
+def test_faces_are_found_in_photos_of_any_size(tmp_path, drawn_faces, caplog):
+    photo = Image.new("RGB", (400, 300), (120, 120, 120))
+    photo.paste(drawn_faces[0].resize((150, 150)), (200, 60))
+    photo.save(tmp_path / "face.png")
+    Image.new("RGB", (400, 300), (10, 90, 30)).save(tmp_path / "meadow.png")
+    small = Image.new("RGB", (200, 200), (120, 120, 120))
+    small.paste(drawn_faces[0].resize((40, 40)), (80, 80))
+    small.save(tmp_path / "small.png")
+    pictures = Folder(tmp_path, crop="face").load()
+    assert (pictures.names, pictures.images.shape) == (["face", "small"], (2, 3, 128, 128))
+    ((file, reason),) = pictures.skipped
+    assert (file, reason[:21]) == ("meadow.png", "no face was found: ta")
+    true = from_pillow(drawn_faces[0])
+    assert (pictures.images[0].float() - true.float()).abs().mean() < 12
+    assert any(record.message.startswith("small.png: the face is small") for record in caplog.records)

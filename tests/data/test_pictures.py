@@ -63,8 +63,8 @@ def test_no_crop_wants_128():
 
 
 def test_unknown_crop():
-    with pytest.raises(ValueError, match="crop must be one of celeba, center, none, got 'face'"):
-        crop_picture(Image.new("RGB", (200, 200)), "face")
+    with pytest.raises(ValueError, match="crop must be one of celeba, center, face, none, got 'middle'"):
+        crop_picture(Image.new("RGB", (200, 200)), "middle")
 
 
 # ---- Pictures

@@ -1,40 +1,23 @@
 """A report in a real browser: Debian's chromium, driven by Playwright."""
 
 import io
-import os
 import re
-import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ganrev.report import write_report
+from tests.browser import start_browser
 
 ALL = ("jpeg1", "jpeg10", "kmeans", "png", "gan")
-
-
-def _cannot(reason):
-    """Skip where a machine lacks a browser; CI must have one."""
-    if os.environ.get("CI"):
-        pytest.fail(f"CI must have a browser: {reason}", pytrace=False)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
 def browser():
     """Chromium, without a window."""
-    program = shutil.which("chromium")
-    if program is None:
-        _cannot("there is no chromium; on Debian, apt-get install chromium brings it")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        _cannot("there is no playwright; the extra dev brings it")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with start_browser() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

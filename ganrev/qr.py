@@ -58,5 +58,6 @@ def from_qr(picture: Image.Image) -> bytes:
         if found:
             return found.pop()
     raise ValueError(
-        "no QR code on the picture can be read: take it from straight above, sharp, with the white border in view"
+        "this is not a .gr file, and no QR code on the picture can be read: take it from straight above, sharp, "
+        "with the white border in view"
     )

@@ -32,7 +32,7 @@ def test_a_photo_of_a_code_is_opened(code, compressed, tmp_path):
 
 def test_a_picture_without_a_code(photo, tmp_path, capsys):
     complaint = fails(capsys, "decompress", photo, "-o", tmp_path / "back.png", *TINY)
-    assert f"{photo}: no QR code on the picture can be read" in complaint
+    assert f"{photo}: this is not a .gr file, and no QR code on the picture can be read" in complaint
 
 
 def test_a_code_of_something_else(tmp_path, capsys):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ganrev.codecs.base import EncodeReport, check_images
 from ganrev.codecs.lanes import reverse_pictures
 from ganrev.codecs.latent_codec import LatentCodec
-from ganrev.codecs.rate_control import GRID_BUDGET, Z_BUDGET, Candidate, RateBudget, RateController, Target
+from ganrev.codecs.rate_control import GRID_BUDGET, Z_BUDGET, Found, RateBudget, RateController, Target
 from ganrev.codecs.symbol_search import SymbolSearch
 from ganrev.coding import container
 from ganrev.coding.backends import Range
@@ -182,10 +182,10 @@ class AutoCodec(LatentCodec):
         z = self.reverse(images)
         controllers: dict[Levels, RateController] = {}
         curve: dict[int, tuple[list[bytes], list[Choice]]] = {}
-        last: list[Candidate] = []
+        last: list[Found] = []
         for size in sorted(set(sizes)):
             target = Target(size)
-            found: list[list[Candidate]] = []
+            found: list[list[Found]] = []
             for levels in self._tried(target):
                 if levels in controllers:
                     found.append(controllers[levels].go_on(size))
@@ -194,7 +194,7 @@ class AutoCodec(LatentCodec):
                     found.append(controllers[levels].run())
             best = [min(each, key=lambda one: one.rank) for each in zip(*found, strict=True)]
             last = [
-                replace(old, hit=False, search=new.search) if _is_better(old, new) else new
+                replace(old, ratio=len(old.blob) / size) if _is_better(old, new) else new
                 for old, new in zip(last or best, best, strict=True)
             ]
             curve[size] = [one.blob for one in last], [self._choice(one, target) for one in last]
@@ -211,8 +211,8 @@ class AutoCodec(LatentCodec):
     def _controller(self, levels: Levels, images: Tensor, z: Tensor, target: Target) -> RateController:
         return RateController(self.searches[levels], images, z, target, self.seed, self.budgets[levels])
 
-    def _choice(self, found: Candidate, target: Target) -> Choice:
-        exhausted = target.num_bytes is not None and found.search.lowest and len(found.blob) < target.num_bytes
+    def _choice(self, found: Found, target: Target) -> Choice:
+        exhausted = target.num_bytes is not None and found.exhausted and len(found.blob) < target.num_bytes
         return Choice(
             num_bytes=len(found.blob),
             levels="all" if container.read(found.blob).has_grid else "z",
@@ -229,7 +229,7 @@ class AutoCodec(LatentCodec):
         return lanes.z[lanes.best(self.search.distortions(lanes.z, lanes.images))]
 
 
-def _is_better(old: Candidate, new: Candidate) -> bool:
+def _is_better(old: Found, new: Found) -> bool:
     """Return whether a file of a smaller size serves better than one that was searched for a larger."""
     return not old.rank[0] and (new.rank[0] or old.loss < new.loss)
 

@@ -3,26 +3,24 @@
 D is the loss of the drawn picture, R the bytes that the entropy coder's own integer tables give the symbols.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ganrev.codecs.prices import FixedPrices, GridPrices, Prices, Quote
+from ganrev.codecs.polishing import cheapest_moves, polish
+from ganrev.codecs.prices import Prices
+from ganrev.codecs.problem import Problem
 from ganrev.codecs.renderer import Renderer
-from ganrev.coding.latent_coder import CodeLengths, LatentCoder
+from ganrev.coding.latent_coder import LatentCoder
 from ganrev.coding.quantiser import Effort
-from ganrev.generator.base import Generator
 from ganrev.pixels import to_x
 from ganrev.progress import ProgressBar
 from ganrev.reversal.descent import Descent
 
-_FIRST_MOVES = 32  # symbols that polishing changes at a time, at first
 _BETAS = (0.8, 0.95)  # of Adam: a short descent needs averages over few steps
-_LARGEST_PRICED = 2048  # symbols beyond it are priced like it: no picture needs them
 _BATCH_SIZE = 16  # pictures compared at a time
 
 
@@ -96,21 +94,46 @@ class SymbolSearch:
         device = self.renderer.device
 
         def search_part(lanes: list[int]) -> tuple[Tensor, Tensor]:
-            sizes = step_sizes[lanes]
-            problem = Problem(
-                self.renderer.fast_generator,
-                self.loss,
-                self.renderer.targets(images[lanes]),
-                torch.as_tensor(self.coder.step_sizes(sizes, True)).to(device.torch_device),
-                lmbda[lanes].to(device.torch_device),
-                partial(self.coder.z_codes, step_sizes=sizes),
-                (self.renderer.generator, sizes.to(device.torch_device)) if self.coder.levels == "all" else None,
-            )
+            problem = self._problem(images[lanes], step_sizes[lanes], lmbda[lanes])
             found = search(problem, z[lanes].to(device.torch_device), effort, [rngs[lane] for lane in lanes])
             return found[0].cpu(), found[1].cpu()
 
         symbols, latents = zip(*device.in_parts(search_part, len(images)), strict=True)
         return torch.cat(symbols), torch.cat(latents)
+
+    def _problem(self, images: Tensor, step_sizes: Tensor, lmbda: Tensor) -> Problem:
+        device = self.renderer.device.torch_device
+        return Problem(
+            self.renderer.fast_generator,
+            self.loss,
+            self.renderer.targets(images),
+            torch.as_tensor(self.coder.step_sizes(step_sizes, True)).to(device),
+            lmbda.to(device),
+            partial(self.coder.z_codes, step_sizes=step_sizes),
+            (self.renderer.generator, step_sizes.to(device)) if self.coder.levels == "all" else None,
+        )
+
+    def cheapest_moves(self, symbols: Tensor, images: Tensor, step_sizes: Tensor) -> list[Tensor]:
+        """Return which symbols to take one nearer to zero first, so that a file loses little while it gets smaller.
+
+        Args:
+            symbols: int32 [L, D], on the CPU as all that is given and returned.
+            images: uint8 [L, 3, S, S].
+            step_sizes: float32 [L], as each lane's file stores it.
+
+        Returns:
+            Indices int64 [M], by loss per byte saved, of each lane.
+        """
+        device = self.renderer.device
+
+        def moves_of(lanes: list[int]) -> list[Tensor]:
+            sizes = step_sizes[lanes]
+            problem = self._problem(images[lanes], sizes, torch.ones_like(sizes))
+            # All step sizes change D equally: by c s^2 / 2 for a move by one (`step_size_for`).
+            curvature = 0.5 * self.curvature * sizes**2
+            return cheapest_moves(problem, symbols[lanes].to(device.torch_device), curvature.to(device.torch_device))
+
+        return list(chain.from_iterable(device.in_parts(moves_of, len(images))))
 
     @torch.no_grad()
     def distortions(self, z: Tensor, images: Tensor, judge: nn.Module | None = None) -> Tensor:
@@ -122,45 +145,6 @@ class SymbolSearch:
         pairs = zip(to_x(drawn).split(_BATCH_SIZE), to_x(images).split(_BATCH_SIZE), strict=True)
         losses = [(judge or self.loss)(*(x.to(self.renderer.device.torch_device) for x in pair)) for pair in pairs]
         return torch.cat(losses).nan_to_num(float("inf")).cpu()
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What a batch of lanes is to minimise.
-
-    Attributes:
-        generator: frozen, in the precision to compute with.
-        loss: takes x and target [L, 3, H, W], returns [L].
-        targets: x of each lane [L, 3, H, W].
-        step_sizes: of the quantiser in units of z, float32 [L, D].
-        lmbda: the loss that a byte may cost, float32 [L].
-        codes: returns the scale codes [L, D] under which int32 symbols [L, D] of z would be coded.
-        grid: where latents go on beyond z, the generator in float32 and each lane's step size as files store it [L].
-    """
-
-    generator: Generator
-    loss: nn.Module
-    targets: Tensor
-    step_sizes: Tensor
-    lmbda: Tensor
-    codes: Callable[[Tensor], np.ndarray]
-    grid: tuple[Generator, Tensor] | None = None
-
-    def distortion(self, symbols: Tensor) -> Tensor:
-        """Return the loss [L] of symbols [L, D], whole or not; differentiable."""
-        return self.loss(self.generator(symbols * self.step_sizes), self.targets)
-
-    def lengths(self, symbols: Tensor) -> CodeLengths:
-        """Return the code lengths that hold near symbols int32 [L, D]."""
-        largest = min(2 * int(symbols.abs().max()) + 8, _LARGEST_PRICED)
-        return CodeLengths(self.codes(symbols), largest, symbols.device)
-
-    def prices(self, symbols: Tensor) -> Prices:
-        """Return the prices that hold near symbols int32 [L, D]."""
-        if self.grid is None:
-            return FixedPrices(self.lengths(symbols))
-        generator, step_sizes = self.grid
-        return GridPrices(generator, step_sizes, torch.from_numpy(self.codes(symbols[:, : generator.latent_dim])))
 
 
 def search(problem: Problem, z: Tensor, effort: Effort, rngs: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
@@ -224,76 +208,3 @@ def _rounded_at_random(v: Tensor, temperature: float, noise: Tensor) -> tuple[Te
     logits = (torch.atanh(above) - torch.atanh(1 - above)) / temperature
     logistic = torch.log(noise) - torch.log1p(-noise)
     return floor, torch.sigmoid((logits + logistic) / max(temperature, 0.05))
-
-
-def polish(problem: Problem, symbols: Tensor, num_rounds: int) -> Tensor:
-    """Change symbols by one where the gradient predicts a lower D + lambda R, and keep the changes that do lower it.
-
-    Each round, one pass forward and backward, makes the most promising changes of each lane at once: half as
-    many after a failure, twice as many after a success.
-
-    Returns:
-        int32 [L, D], no worse than `symbols` in any lane.
-    """
-    best = _BestSymbols(problem, symbols)
-    trial = symbols.float()
-    for _ in ProgressBar(range(num_rounds), desc="polishing", unit="round", leave=False, mininterval=0.5):
-        best.consider(trial)
-        trial = best.next_trial()
-        if not best.num_moved.any():
-            break
-    best.consider(trial)
-    return best.symbols.to(torch.int32)
-
-
-class _BestSymbols:
-    """The best symbols of each lane so far, and what is known about the changes that could be tried next."""
-
-    def __init__(self, problem: Problem, symbols: Tensor) -> None:
-        self.problem, self.prices = problem, problem.prices(symbols)
-        self.symbols = symbols.float()
-        self.quote: Quote | None = None
-        lanes = torch.zeros(len(symbols), device=symbols.device)
-        self.cost = lanes + torch.inf
-        self.slopes = torch.zeros_like(self.symbols)  # of D by each symbol
-        self.curvature = lanes.clone()  # of D by one move, on average
-        self.promised, self.num_moved = lanes.clone(), lanes.clone()  # by the last trial, and the number of its moves
-        self.limit = lanes + 2 * _FIRST_MOVES
-        self.failed = torch.zeros(2, *symbols.shape, dtype=torch.bool, device=symbols.device)  # moves down and up
-
-    def consider(self, trial: Tensor) -> None:
-        """Draw the pictures of a trial, and keep it in the lanes where it is better."""
-        trial = trial.requires_grad_(True)
-        distortion = self.problem.distortion(trial)
-        (slopes,) = torch.autograd.grad(distortion.sum(), trial)
-        trial = trial.detach()
-        quote = self.prices.quote(trial)
-        cost = distortion.detach() + self.problem.lmbda * quote.num_bytes
-        # The excess of the cost over the prediction is curvature, shared equally among the moves.
-        missing = (cost - self.cost - self.promised) / self.num_moved
-        usable = missing.isfinite() & (missing > 0)
-        self.curvature = torch.where(usable, (self.curvature + missing) / 2, self.curvature)
-        better = cost < self.cost
-        # A single move that made things worse is not tried again from these symbols.
-        alone = (trial != self.symbols) & (~better & (self.num_moved == 1))[:, None]
-        self.failed |= torch.stack((alone & (trial < self.symbols), alone & (trial > self.symbols)))
-        self.failed &= ~better[:, None]
-        self.limit = torch.where(better, self.limit * 2, self.limit / 2).clamp(1, _FIRST_MOVES)
-        self.symbols = torch.where(better[:, None], trial, self.symbols)
-        self.slopes = torch.where(better[:, None], slopes, self.slopes)
-        self.cost = torch.where(better, cost, self.cost)
-        self.quote = quote if self.quote is None else self.quote.replaced(better, quote)
-
-    def next_trial(self) -> Tensor:
-        """Return symbols with the most promising moves made, as many in each lane as its limit allows."""
-        if self.quote is None:
-            raise ValueError("symbols must be considered before others can be tried")
-        changes = []
-        for sign, failed in zip((-1, 1), self.failed, strict=True):
-            price = self.problem.lmbda[:, None] * self.prices.change(self.symbols, sign, self.quote) / 8
-            changes.append((sign * self.slopes + self.curvature[:, None] + price).masked_fill(failed, torch.inf))
-        promise, way = torch.minimum(*changes), torch.where(changes[0] < changes[1], -1.0, 1.0)
-        rank = promise.argsort(dim=1).argsort(dim=1)
-        chosen = (rank < self.limit.floor()[:, None]) & (promise < 0)
-        self.promised, self.num_moved = promise.masked_fill(~chosen, 0).sum(dim=1), chosen.sum(dim=1)
-        return self.symbols + chosen * way

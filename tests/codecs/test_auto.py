@@ -21,10 +21,10 @@ from ganrev.reversal.settings import Reversal
 from tests.codecs.told_generator import drawn_images, told_generator
 from tests.tiny import OVERRIDES, TinyGridGenerator, compose_config, smooth_images
 
-SMALL = RateBudget(num_searches=2, num_polishings=1, num_last_searches=0)
+SMALL = RateBudget(num_searches=2)
 SMALL_OVERRIDES = [
     "reversal.steps=20",
-    "+codec.budget={_target_: ganrev.codecs.rate_control.RateBudget, num_searches: 2, num_last_searches: 0}",
+    "+codec.budget={_target_: ganrev.codecs.rate_control.RateBudget, num_searches: 2}",
 ]
 
 
@@ -44,7 +44,7 @@ def test_a_size_is_hit_from_below_and_more_bytes_buy_more():
     for target in (20, 30):
         codec = auto_codec(target_bytes=target)
         blobs, choices = codec.choose(images)
-        assert all(len(blob) <= target for blob in blobs)
+        assert all(target - 1 <= len(blob) <= target for blob in blobs)
         assert [choice.num_bytes for choice in choices] == [len(blob) for blob in blobs]
         drawn = codec.decode(blobs)
         psnr = [distortion(a, b)["psnr"] for a, b in zip(images, drawn, strict=True)]

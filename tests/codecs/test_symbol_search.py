@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ganrev.codecs.symbol_search import Problem, polish, search
+from ganrev.codecs.polishing import cheapest_moves, polish
+from ganrev.codecs.problem import Problem
+from ganrev.codecs.symbol_search import search
 from ganrev.coding import container, range_coder
 from ganrev.coding.backends import Bzip2, Range
 from ganrev.coding.latent_coder import CodeLengths
@@ -215,3 +217,21 @@ def test_scaled_needs_a_step():
 def test_bytes_that_cannot_be_priced_are_refused(entropy):
     with pytest.raises(ValueError, match=r"quant=rd needs entropy"):
         rd_codec(1e-3, entropy=entropy)
+
+
+def test_trimming_saves_bytes_and_loses_least_first():
+    images = drawn_images(3)
+    problem = problem_of(images, 1e-6, step=0.05)
+    symbols, _ = search(problem, torch.zeros(3, 16), Effort(60, 0.1, 20), [lane_rng(0, image, 0) for image in images])
+    order = cheapest_moves(problem, symbols, torch.full((3,), 1e-4))
+    sizes = problem.lengths(symbols).num_bytes(symbols)
+    for lane, moves in enumerate(order):
+        assert symbols[lane][moves].abs().min() > 0
+        few = len(moves) // 3
+        trials = symbols[lane].repeat(2, 1)
+        for trial, chosen in zip(trials, (moves[:few], moves[-few:]), strict=True):
+            trial[chosen] -= trial[chosen].sign()
+        assert (problem.lengths(trials).num_bytes(trials) < sizes[lane]).all()
+        with torch.no_grad():
+            first, last = MSE()(told_generator()(trials * problem.step_sizes[:1]), to_x(images[lane : lane + 1]))
+        assert first < last

@@ -16,8 +16,7 @@ QUICK = [
     "device=cpu",
     "reversal.steps=10",
     "codec.latent=z",
-    "+codec.budget={_target_:ganrev.codecs.rate_control.RateBudget,num_searches:3,num_polishings:2,"
-    f"num_last_searches:0,search:{_EFFORT},polish:{_EFFORT}}}",
+    f"+codec.budget={{_target_:ganrev.codecs.rate_control.RateBudget,num_searches:3,search:{_EFFORT},again:{_EFFORT}}}",
 ]
 
 

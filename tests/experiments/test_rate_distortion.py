@@ -120,7 +120,7 @@ def test_files_of_all_sizes_are_made_at_once(place, common, monkeypatch):
 
     original = AutoCodec.encode_curve
     monkeypatch.setattr(AutoCodec, "encode_curve", encode_curve)
-    budget = "{_target_: ganrev.codecs.rate_control.RateBudget, num_searches: 2, num_last_searches: 0}"
+    budget = "{_target_: ganrev.codecs.rate_control.RateBudget, num_searches: 2}"
     own = ["codec=gan_auto", f"+codec.budget={budget}", "reversal.steps=20"]
     curve = {"label": "GAN", "overrides": own, "at_once": True, "sizes": [30, 60, 40]}
     _, status = run_curves(place, "at_once", {"curves": [curve]}, *common, "batch_size=1")

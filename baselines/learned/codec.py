@@ -26,7 +26,7 @@ from baselines.learned.encoders import GeneratorEncoder
 from baselines.learned.model import Kind, LearnedModel
 from baselines.learned.rates import BEST_QUALITY
 from baselines.learned.transforms import IMAGE_SIZE
-from baselines.search import Knobs, best_file
+from baselines.search import Knobs, Settings, best_file
 from ganrev.codecs.base import CodecIdentity, DescribedCodec, EncodeReport, UnavailableError, check_blobs, check_images
 from ganrev.coding.frame import CorruptFileError, Frame, WrongGeneratorError, fingerprint
 from ganrev.coding.grouped import Decoder, decode_grouped, encode_grouped
@@ -40,6 +40,8 @@ FINGERPRINT_BYTES = 2
 FRAME = Frame(".lrn", b"LC", f"B{FINGERPRINT_BYTES}s")
 FACES_CARD = "faces.json"
 ROUNDING = 0.5
+# Less rounding up makes smaller files: the floor lies where it is least.
+_KNOBS = Knobs(range(BEST_QUALITY + 1), [[{}], [{"rounding": 0.42}, {"rounding": 0.34}]])
 _VERSION = 1  # raised where the same weights would read the same file otherwise
 Quality = Annotated[Whole, Field(ge=0, le=BEST_QUALITY, description=f"a whole number from 0 to {BEST_QUALITY}")]
 Rounding = Annotated[Number, Field(ge=0, le=0.5, description="a number from 0 to 0.5, plain rounding")]
@@ -54,7 +56,7 @@ class LearnedCodec(DescribedCodec):
         digest: SHA-256 of all that its decoder has learned, hexadecimal.
         quality: 0 to 100; sets the rate.
         target_bytes: where it is given, `quality` is not used: each picture gets the file not above this size whose
-            picture has the smallest mean squared error, over all qualities.
+            picture has the smallest mean squared error, over all qualities and some roundings.
         rounding: what is added to a magnitude before its fraction is dropped; only the encoder needs it.
         card: of the faces trained on; None if there is none.
     """
@@ -104,13 +106,16 @@ class LearnedCodec(DescribedCodec):
     def _encode_one(self, image: Tensor) -> bytes:
         x = to_x(image[None]).contiguous()
         if self.target_bytes is None:
-            return self._write(x, self.quality)
-        ladder = Knobs(range(BEST_QUALITY + 1))
-        return best_file(image, self.target_bytes, ladder, lambda quality, _: self._write(x, int(quality)), self._read)
+            return self._write(x, self.quality, self.rounding)
 
-    def _write(self, x: Tensor, quality: int) -> bytes:
+        def write(quality: float, settings: Settings) -> bytes:
+            return self._write(x, int(quality), float(str(settings.get("rounding", self.rounding))))
+
+        return best_file(image, self.target_bytes, _KNOBS, write, self._read)
+
+    def _write(self, x: Tensor, quality: int, rounding: float) -> bytes:
         """Return the file of one picture, float32 [1, 3, 128, 128] in [-1, 1]."""
-        parts = self.model.symbols(x, quality, self.rounding)
+        parts = self.model.symbols(x, quality, rounding)
         codes = [self.model.codes(quality, parts[:place]) for place in range(len(parts))]
         encoder = constriction.stream.queue.RangeEncoder()
         for part, scales in zip(parts, codes, strict=True):

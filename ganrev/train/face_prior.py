@@ -20,8 +20,9 @@ from ganrev.pixels import to_x
 from ganrev.progress import ProgressBar
 
 NUM_LEADING = 96
-NUM_LAWS = 10  # as Ghosh et al. 2020 took for CelebA
-_RIDGE = 1e-4  # added to variances, of latents whose deviation is near one
+NUM_LAWS = 28  # with 96 latents, a file of 0.95 MB
+_REST_SCALE = 0.8  # of what the other latents vary by: smoother than faces, and nearer to them than noise
+_RIDGE = 1e-3  # added to variances, of latents whose deviation is near one
 
 
 @torch.no_grad()
@@ -40,12 +41,15 @@ def proposed_latents(network: EmbeddedNetwork, faces: Tensor) -> Tensor:
     return torch.cat(found)
 
 
-def fit(z: Tensor, num_leading: int = NUM_LEADING, num_laws: int = NUM_LAWS, seed: int = 0) -> FacePrior:
+def fit(
+    z: Tensor, effects: Tensor, num_leading: int = NUM_LEADING, num_laws: int = NUM_LAWS, seed: int = 0
+) -> FacePrior:
     """Fit a density to latents of faces, float32 [N, D].
 
     Args:
         z: of the faces; more than D of them.
-        num_leading: latents that the mixture is over, those that vary most.
+        effects: what each latent's deviation changes in the picture, float32 [D].
+        num_leading: latents that the mixture is over, those of the largest effect.
         num_laws: of the mixture.
         seed: of its start.
 
@@ -62,20 +66,19 @@ def fit(z: Tensor, num_leading: int = NUM_LEADING, num_laws: int = NUM_LAWS, see
     from sklearn.mixture import GaussianMixture
 
     values = z.double().numpy()
-    order = np.argsort(-values.var(axis=0), kind="stable")
+    order = np.argsort(-effects.numpy(), kind="stable")
     leading, rest = np.sort(order[:num_leading]), np.sort(order[num_leading:])
     few, others = values[:, leading], values[:, rest]
-    mixture = GaussianMixture(num_laws, reg_covar=_RIDGE, random_state=seed, max_iter=60, tol=1e-3).fit(few)
+    mixture = GaussianMixture(num_laws, reg_covar=_RIDGE, random_state=seed, max_iter=100, tol=1e-2).fit(few)
     # The other latents: a normal law around a linear function of the leading ones.
     ones = np.column_stack([few, np.ones(len(few))])
     slope = np.linalg.lstsq(ones, others, rcond=None)[0]
     residual = others - ones @ slope
     covariance = residual.T @ residual / len(residual) + _RIDGE * np.eye(len(rest))
-    factors = np.linalg.cholesky(mixture.covariances_)
-    parts = (mixture.weights_, mixture.means_, factors, slope[:-1].T, slope[-1], np.linalg.cholesky(covariance))
-    return FacePrior(
-        torch.from_numpy(leading), *(torch.from_numpy(np.ascontiguousarray(part)).float() for part in parts)
-    )
+    factor, rest_factor = np.linalg.cholesky(mixture.covariances_), np.linalg.cholesky(covariance)
+    parts = (mixture.weights_, mixture.means_, factor, slope[:-1].T, slope[-1], _REST_SCALE * rest_factor)
+    tensors = [torch.from_numpy(np.ascontiguousarray(part)).float() for part in parts]
+    return FacePrior(torch.from_numpy(leading), *tensors)
 
 
 def write_face_prior(weights: Path | None, faces: Sequence[str], num_leading: int, num_laws: int, seed: int) -> None:
@@ -90,6 +93,8 @@ def write_face_prior(weights: Path | None, faces: Sequence[str], num_leading: in
     """
     weights = weights or weights_dir() / "embedded.safetensors"
     _, images = load_corpus(list(faces))
-    z = proposed_latents(load_embedded(weights, unseen_scale=1.0), images)
-    path = save_face_prior(fit(z, num_leading, num_laws, seed), weights)
+    network = load_embedded(weights, unseen_scale=1.0)
+    z = proposed_latents(network, images)
+    effects = network.linear.weight.norm(dim=0) * z.std(dim=0)
+    path = save_face_prior(fit(z, effects, num_leading, num_laws, seed), weights)
     print(f"{path}: {num_laws} normal laws over {num_leading} latents, of {len(images)} faces and their mirror images")

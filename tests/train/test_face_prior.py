@@ -16,21 +16,24 @@ def test_a_fitted_density_has_the_moments_of_the_latents():
     mixed = torch.randn(6, 6, generator=rng)
     z = torch.randn(3000, 6, generator=rng) @ mixed + torch.arange(6)
     z[:1000, 0] += 5
-    prior = fit(z, num_leading=3, num_laws=2)
+    prior = fit(z, torch.tensor([0.0, 3.0, 1.0, 2.0, 0.0, 0.0]), num_leading=3, num_laws=2)
     drawn = prior.sample(3000, torch.Generator().manual_seed(1))
     assert torch.allclose(drawn.mean(0), z.mean(0), atol=0.35)
-    assert torch.allclose(torch.cov(drawn.T), torch.cov(z.T), rtol=0.15, atol=0.8)
+    assert prior.leading.tolist() == [1, 2, 3]
+    some = prior.leading
+    assert torch.allclose(torch.cov(drawn[:, some].T), torch.cov(z[:, some].T), rtol=0.15, atol=0.8)
+    assert 0.5 < float(drawn.var() / z.var()) < 1.01  # the others vary less than they did
     assert prior.latent_dim == 6
 
 
 def test_mistakes(monkeypatch):
     with pytest.raises(ValueError, match="more faces than the 4 latents"):
-        fit(torch.randn(4, 4), num_leading=2)
+        fit(torch.randn(4, 4), torch.ones(4), num_leading=2)
     with pytest.raises(ValueError, match="fewer leading ones"):
-        fit(torch.randn(9, 4), num_leading=4)
+        fit(torch.randn(9, 4), torch.ones(4), num_leading=4)
     monkeypatch.setattr(face_prior, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="needs scikit-learn: pip install"):
-        fit(torch.randn(9, 4), num_leading=2)
+        fit(torch.randn(9, 4), torch.ones(4), num_leading=2)
 
 
 def test_proposals_are_the_generators_own():

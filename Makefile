@@ -15,7 +15,7 @@ export MALLOC_TRIM_THRESHOLD_ = 100000000000
 export MALLOC_MMAP_MAX_ = 0
 export MALLOC_TOP_PAD_ = 100000000
 
-.PHONY: help install table1 table2 table figures rd automatic sweep bench scale collect report test fuzz guided kills coverage lint format generator opponents clean
+.PHONY: help install table1 table2 table figures rd automatic sweep bench scale collect report test fuzz guided kills mutants coverage lint format generator opponents clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -77,6 +77,12 @@ guided: $(INSTALLED) ## fuzzing guided by coverage, with Atheris: make guided AR
 
 kills: $(INSTALLED) ## kill a sweep fifty times, fill its disk ten times, count what is lost: make kills ARGS="--kills 5"
 	$(RUN) -m tests.kills $(ARGS)
+
+mutants: $(INSTALLED) ## small changes of the code that tests should notice, half an hour: make mutants ARGS="--number 0"
+	$(PYTHON) -m venv $(VENV)-mutants
+	$(VENV)-mutants/bin/pip install --disable-pip-version-check --quiet mutmut==3.8.1
+	$(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))" > $$(echo $(VENV)-mutants/lib/python*/site-packages)/ganrev.pth
+	$(VENV)-mutants/bin/python -m tests.mutants $(ARGS)
 
 coverage: $(INSTALLED) ## the test-suite, and which lines of the package it runs in its own process
 	$(RUN) -m pytest --cov=ganrev --cov=baselines --cov=experiments --cov-report=term-missing:skip-covered $(ARGS)

@@ -17,7 +17,7 @@ from ganrev.contamination.hashes import write_hashes
 from ganrev.data.corpus import load_corpus
 from ganrev.files import write_whole
 from ganrev.locks import locked
-from ganrev.paths import cache_dir
+from ganrev.paths import cache_dir, user_path
 from ganrev.progress import ProgressBar
 
 IMAGE_SIZE = 128
@@ -212,7 +212,7 @@ def _check_sources(faces: object) -> list[Path]:
             f"codec.faces must be a list of tar shards or folders of training faces, {IMAGE_SIZE} x {IMAGE_SIZE} "
             f"pixels, got {faces!r}: for example codec.faces=[train-0.tar,more/]"
         )
-    sources = [Path(face).expanduser() for face in faces]
+    sources = [user_path(face) for face in faces]
     missing = [str(source) for source in sources if not source.exists()]
     if missing:
         raise ValueError(f"no training faces at {', '.join(missing)}: give tar shards or folders by codec.faces=[...]")

@@ -24,12 +24,25 @@ def weights_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """Return the folder for downloads: $GANREV_CACHE, else `.cache/` of the checkout, else the user's cache."""
+    """Return the folder for downloads: $GANREV_CACHE, else `.cache/` of the checkout, else the user's cache.
+
+    Raises:
+        ValueError: there is no such folder, as this user has no home.
+    """
     if os.environ.get("GANREV_CACHE"):
-        return Path(os.environ["GANREV_CACHE"]).expanduser()
+        return user_path(os.environ["GANREV_CACHE"])
     root = checkout()
     if root:
         return root / ".cache"
     users = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # The specification: an empty or a relative path is to be ignored.
-    return (users if users.is_absolute() else Path("~/.cache").expanduser()) / "ganrev"
+    if not users.is_absolute():
+        users = user_path("~/.cache")
+    if not users.is_absolute():
+        raise ValueError("this user has no home folder to keep downloads in: name a folder by GANREV_CACHE=")
+    return users / "ganrev"
+
+
+def user_path(path: str | Path) -> Path:
+    """Return a path with `~` expanded; where there is no such user, or no home folder, it stays as it is."""
+    return Path(os.path.expanduser(path))  # that of pathlib raises RuntimeError

@@ -34,6 +34,7 @@ from ganrev.coding.range_coder import payload_errors, start_decoder, trim
 from ganrev.configuration.options import Count, Number, Whole, checked_options
 from ganrev.generator.base import Generator
 from ganrev.generator.weights import file_digest, load_state, load_tensors
+from ganrev.paths import user_path
 from ganrev.pixels import to_images, to_x
 
 FINGERPRINT_BYTES = 2
@@ -162,7 +163,7 @@ def _load(
     kind: Kind, model: LearnedModel, path: str | Path | None, *decoders: str
 ) -> tuple[LearnedModel, str, Path | None]:
     """Return the model with its weights, the digest of its decoder, and the card of the faces trained on."""
-    file = weights_folder() / f"{kind}.safetensors" if path is None else Path(path).expanduser()
+    file = weights_folder() / f"{kind}.safetensors" if path is None else user_path(path)
     if not file.is_file():
         raise UnavailableError(
             f"there are no weights of the {kind} at {file}: `make opponents` trains them; name them by codec.path="

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.learned.rates import NUM_KNOTS, SPACING, whole_between_knots
+from ganrev.coding import range_coder
 from ganrev.coding.quantiser import SYMBOL_LIMIT
 
 Kind = Literal["autoencoder", "hyperprior", "encoder", "adversarial"]
@@ -74,8 +75,9 @@ class FixedCodes(nn.Module):
         self.register_buffer("table", torch.zeros(NUM_KNOTS, num_symbols))  # whole, so exact in float16, too
 
     def at(self, quality: int) -> np.ndarray:
-        """Return int64 [D]."""
-        return whole_between_knots(self.table.round().long().cpu().numpy(), quality)
+        """Return int64 [D], of the codes that have a table, whatever the weights say."""
+        codes = whole_between_knots(self.table.round().long().cpu().numpy(), quality)
+        return np.clip(codes, range_coder.LOWEST, range_coder.HIGHEST)
 
 
 def quality_tensor(quality: int) -> Tensor:

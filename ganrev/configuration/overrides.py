@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from ganrev.configuration.configs import load_config
-from ganrev.paths import config_dir
+from ganrev.paths import config_dir, user_path
 
 # Options that are text, a path mostly, by the last part of their names.
 _TEXTS = {"exclude", "faces", "manifest", "out", "path", "root", "start", "url", "valid"}
@@ -138,7 +138,7 @@ def refuse_tables(overrides: Sequence[str]) -> None:
 def table_path(name: str) -> Path:
     """Return the YAML file of a table: one of configs/tables/ by its name, or a path that ends in .yaml."""
     if name.endswith((".yaml", ".yml")):
-        return Path(name).expanduser()
+        return user_path(name)
     return config_dir() / "tables" / f"{name}.yaml"
 
 

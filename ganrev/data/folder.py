@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ganrev.configuration.options import Count, checked_options
 from ganrev.data.pictures import Crop, Entry, Pictures, load_entries
+from ganrev.paths import user_path
 
 _logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Folder:
         strict: bool = False,
         allow_seen_in_training: bool = False,
     ) -> None:
-        self.root = Path(root).expanduser()
+        self.root = user_path(root)
         self.crop = crop
         self.limit = limit
         self.strict = strict

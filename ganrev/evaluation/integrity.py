@@ -21,7 +21,7 @@ SUMS = "SHA256SUMS"
 _DIGITS = 64
 _MOST_INFLATED, _MOST_SPARE = 100, 1 << 24  # an archive may declare so many times its size, and so many bytes more
 _BROKEN_ARCHIVE = (
-    *(ValueError, TypeError, EOFError, LookupError, MemoryError, OverflowError, RuntimeError, SyntaxError),
+    *(ValueError, TypeError, EOFError, LookupError, MemoryError, OverflowError, RuntimeError, SyntaxError, OSError),
     *(BadZipFile, zlib.error, struct.error, tokenize.TokenError),
 )
 
@@ -43,8 +43,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read the arrays of an .npz file by name; DamagedError where it is none."""
-    try:
-        with path.open("rb") as file:
+    with path.open("rb") as file:
+        try:
             most = _MOST_INFLATED * path.stat().st_size + _MOST_SPARE
             with ZipFile(file) as archive:
                 declared = sum(member.file_size for member in archive.infolist())
@@ -53,8 +53,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             file.seek(0)
             with np.load(file) as stored:
                 return dict(stored)
-    except _BROKEN_ARCHIVE as error:
-        raise DamagedError(f"{path} is empty or damaged ({error}); repeat the run with force=true") from error
+        except _BROKEN_ARCHIVE as error:
+            raise DamagedError(f"{path} is empty or damaged ({error}); repeat the run with force=true") from error
 
 
 def write_sums(folder: Path, files: Iterable[Path], others: dict[str, bytes]) -> None:

@@ -270,7 +270,7 @@ def read_rows(path: Path) -> pd.DataFrame:
         numbers = {column: [""] for column in columns if column not in text}
         types = dict.fromkeys(text, str) | ({"celeba_id": "Int64"} if "celeba_id" in numbers else {})
         return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=numbers)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is empty or damaged ({error}); repeat the run with force=true") from error
 
 

@@ -222,12 +222,16 @@ def load_embedded(path: str | Path | None = None, unseen_scale: Positive | None 
     network.unseen_scale, network.digest = scale, file_digest(file)
     table = latents_path(file)
     if table.exists():
-        values = load_tensors(table)
-        network.set_latent_statistics(values["deviations"], values["steps"])
+        network.set_latent_statistics(*_read_latents(table))
         # Files coded with one table decode to nonsense with another: it is a part of the decoder's identity.
         network.digest = hashlib.sha256(f"{network.digest}/{file_digest(table)}".encode()).hexdigest()
     if face_prior_path(file).exists():  # no part of the digest: decoding does not need it
         network.face_prior = load_face_prior(face_prior_path(file))
+        if network.face_prior.latent_dim != network.latent_dim:
+            raise ValueError(
+                f"{face_prior_path(file)} is a density over {network.face_prior.latent_dim} latents, and these weights "
+                f"have {network.latent_dim}; fit it again by `ganrev face-prior`"
+            )
     network.freeze()
     return network
 
@@ -235,6 +239,14 @@ def load_embedded(path: str | Path | None = None, unseen_scale: Positive | None 
 def latents_path(weights: Path) -> Path:
     """Return where the table of a weights' latents lies: `<name>.latents.safetensors` beside them."""
     return weights.with_name(f"{weights.stem}.latents.safetensors")
+
+
+def _read_latents(table: Path) -> tuple[Tensor, Tensor]:
+    """Return deviations and step sizes; ValueError where the file holds no such table."""
+    values = load_tensors(table)
+    if set(values) != {"deviations", "steps"}:
+        raise ValueError(f"{table} is no table of latents (it holds {', '.join(sorted(values))}); fetch it again")
+    return values["deviations"], values["steps"]
 
 
 def save_latents(deviations: Tensor, step_sizes: Tensor, weights: Path) -> Path:

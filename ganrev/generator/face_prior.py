@@ -31,7 +31,7 @@ class FacePrior:
         rest_factor: lower triangle, float32 [R, R], of the other latents' covariance.
 
     Raises:
-        ValueError: shapes that do not belong together, or numbers that are not finite.
+        ValueError: shapes that do not belong together, or numbers that cannot be.
     """
 
     leading: Tensor
@@ -46,12 +46,16 @@ class FacePrior:
         num, few, rest = len(self.shares), len(self.leading), len(self.offset)
         shapes = [(few,), (num,), (num, few), (num, few, few), (rest, few), (rest,), (rest, rest)]
         found = [tuple(value.shape) for value in self.tensors.values()]
-        if found != shapes or self.leading.unique().numel() != few or not num:
+        if found != shapes or self.leading.dtype != torch.int64 or self.leading.unique().numel() != few:
             raise ValueError(f"these tensors make no density of latents: shapes {found}, expected {shapes}")
+        if not num or not few:
+            raise ValueError(f"a density of latents needs a law and a leading latent, got {num} and {few}")
         if int(self.leading.min()) < 0 or int(self.leading.max()) >= self.latent_dim:
             raise ValueError(f"the leading latents must be among {self.latent_dim}")
-        if not all(bool(value.isfinite().all()) for value in self.tensors.values()) or float(self.shares.min()) < 0:
-            raise ValueError("a density of latents needs finite numbers, and shares that are not negative")
+        if not all(bool(value.isfinite().all()) for value in self.tensors.values()):
+            raise ValueError("a density of latents needs finite numbers")
+        if float(self.shares.min()) < 0 or float(self.shares.sum()) <= 0:
+            raise ValueError("the shares of a density's laws must not be negative, nor all be zero")
 
     @property
     def tensors(self) -> dict[str, Tensor]:

@@ -14,6 +14,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from ganrev.paths import user_path
+
 _MAX_NAMED = 3  # names in one message; a wrong file may miss hundreds
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64)
 
@@ -34,7 +36,7 @@ def existing_file(path: str | Path) -> Path:
     Raises:
         ValueError: there is no such file.
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing"
         raise ValueError(f"expected a file of weights at {path}, found {found}; give another one by generator.path=")
@@ -157,10 +159,11 @@ def load_state(network: nn.Module, tensors: Mapping[str, Any], source: str | Pat
 
 
 def _is_plain(value: object) -> TypeGuard[Tensor]:
-    """Whether this is a dense tensor of ordinary numbers that are in memory."""
-    if not isinstance(value, Tensor) or value.layout is not torch.strided:
+    """Whether this is a dense tensor of ordinary numbers, each of which is in memory."""
+    if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_meta or value.is_nested:
         return False
-    return value.dtype in _DTYPES and not value.is_meta and not value.is_nested
+    # One number may stand for billions (a stride of 0), and a small file would ask for all of them.
+    return value.dtype in _DTYPES and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def _axes(tensor: Tensor) -> str:

@@ -21,7 +21,7 @@ from ganrev.errors import plain_errors
 from ganrev.files import write_whole
 from ganrev.generator.embedded import LATENT_DIM, latents_path, load_embedded, save
 from ganrev.generator.weights import load_checkpoint
-from ganrev.paths import config_dir
+from ganrev.paths import config_dir, user_path
 from ganrev.pixels import to_grid, to_images, to_png, to_x
 from ganrev.progress import ProgressBar
 from ganrev.terminal import print_anything
@@ -115,7 +115,7 @@ def finish_z(cfg: DictConfig, training: Training | None, images: Tensor, valid: 
         network = load_embedded(cfg.start, unseen_scale=1.0)
         network.grid = None
         save(network, weights)
-        shutil.copyfile(latents_path(Path(cfg.start).expanduser()), latents_path(weights))
+        shutil.copyfile(latents_path(user_path(cfg.start)), latents_path(weights))
         return weights, 0.0
     train_z(cfg, training, images, valid)
     if not latents_path(weights).exists():  # it is written last

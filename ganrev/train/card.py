@@ -20,6 +20,7 @@ from ganrev.data.manifest import read_manifest
 from ganrev.evaluation.metrics import distortion
 from ganrev.evaluation.provenance import provenance
 from ganrev.generator.embedded import EmbeddedNetwork, latents_path, load_embedded, save
+from ganrev.paths import user_path
 from ganrev.reversal.device import Device
 from ganrev.reversal.losses import MSE, SSIM
 from ganrev.reversal.settings import Reversal
@@ -98,7 +99,7 @@ def known_faces(cfg: DictConfig, names: list[str], valid_names: list[str]) -> di
 
 def card_of_start(cfg: DictConfig) -> Path:
     """Return the card beside `cfg.start`; ValueError where it is unknown what those weights were trained on."""
-    weights = Path(cfg.start).expanduser()
+    weights = user_path(cfg.start)
     card = weights.with_suffix(".json")
     absent = [path.name for path in (card, hashes_path(weights)) if not path.is_file()]
     if absent:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ganrev.configuration.options import BelowOne, Count, CountOrZero, NotNegative, Positive, check_option
 from ganrev.generator.embedded import latents_path, load_embedded
+from ganrev.paths import user_path
 from ganrev.reversal.device import Device
 from ganrev.train.card import card_of_start, people_of
 
@@ -87,7 +88,7 @@ def check_finished(cfg: DictConfig) -> None:
     """Raise ValueError where `train.steps=0` has no finished z to go on from."""
     if cfg.start is None:
         raise ValueError("train.steps=0 trains the grid alone, on a finished z: give its weights by train.start=")
-    table = latents_path(Path(cfg.start).expanduser())
+    table = latents_path(user_path(cfg.start))
     if not table.is_file():
         raise ValueError(
             f"train.start={cfg.start} has no {table.name} beside it, which train.steps=0 takes as it is; write it with "

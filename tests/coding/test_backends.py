@@ -1,6 +1,7 @@
 """The lossless back ends: what goes in comes out, the bytes are fixed, and a bad payload is refused."""
 
 import bz2
+import lzma
 import resource
 import zlib
 
@@ -294,3 +295,22 @@ def test_streams_are_as_small_as_their_library_makes_them(kind):
     best = {Zlib: zlib.compress, Bzip2: bz2.compress}
     payload = kind().encode(data, np.zeros(len(data), np.int64))
     assert len(payload) == len(best[kind](packed, 9))
+
+
+@pytest.mark.parametrize("stream", [Bzip2(), Zlib(), Lzma()], ids=lambda stream: type(stream).__name__)
+def test_a_stream_is_expanded_to_its_limit_and_no_further(stream):
+    payload = stream.compress(bytes(100))
+    assert stream.expand(payload, 100) == bytes(100)
+    with pytest.raises(ValueError, match=r"not one whole .* stream: it is cut short"):
+        stream.expand(payload, 99)
+
+
+def test_lzma_comes_in_its_oldest_container_only():
+    with pytest.raises(ValueError, match="not a LZMA stream"):
+        Lzma().expand(lzma.compress(bytes(16), lzma.FORMAT_XZ), 16)
+
+
+def test_zstandard_has_no_checksum_of_its_own():
+    data = pack(np.arange(512, dtype=np.int32) % 7)
+    bare = zstandard.ZstdCompressor(level=19, write_checksum=False).compress(data)
+    assert Zstd().compress(data) == bare

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ganrev.coding import container
+from ganrev.coding import container, range_coder
 from ganrev.coding.backends import Bzip2, Range
 from ganrev.coding.frame import ContainerError, CorruptFileError
 from ganrev.coding.grid_coder import GridCoder, codes_of_deviations
@@ -89,6 +89,7 @@ def test_codes_in_whole_numbers_agree_with_the_prior_in_floats(coder: LatentCode
     assert grid is not None
     symbols, z = symbols_like(4, 1.5)[16:].reshape(grid.shape), torch.randn(16)
     exact = GridCoder(generator).scale_codes(symbols, z, STEP)
+    assert exact.dtype == np.int64
     weight, bias = generator.thumbnail_map(4)
     thumbnail = (weight @ z.double() + bias).detach().float().view(1, 3, 4, 4)
     log2_step = grid.log2_step(torch.tensor([STEP]))
@@ -106,6 +107,26 @@ def test_weights_change_the_codes(coder: LatentCoder) -> None:
     prior.place.data[0] += 1
     after = GridCoder(generator).scale_codes(symbols, torch.zeros(16), STEP)
     assert np.array_equal(after[0], np.minimum(before[0] + 8, 64))
+
+
+def test_codes_stay_where_the_tables_end() -> None:
+    codes = codes_of_deviations(torch.tensor([-1e3, 0.0, 0.5, 1e3]))
+    assert codes.dtype == torch.int64
+    assert codes.tolist() == [range_coder.LOWEST, 0, 0.5 * range_coder.CODES_PER_OCTAVE, range_coder.HIGHEST]
+
+
+def test_step_sizes_of_their_own_come_back_and_change_what_symbols_cost() -> None:
+    generator = TinyGridGenerator()
+    own = torch.linspace(0.25, 4.0, 16)
+    generator.set_latent_statistics(torch.full((16,), 0.5), own)
+    coder = LatentCoder(generator, FITTED, True, "all")
+    symbols = symbols_like(8, 2.0)
+    latents = coder.read(coder.write(symbols, STEP))
+    torch.testing.assert_close(latents[:16], torch.from_numpy(symbols[:16]) * STEP * own)
+    of_z = coder.z_codes(torch.from_numpy(symbols[None, :16]), torch.tensor([STEP]))
+    assert np.array_equal(of_z, coder.codes(torch.from_numpy(symbols[None]), torch.tensor([STEP]))[:, :16])
+    before_offset = range_coder.scale_codes(np.full(16, 0.5), STEP * own.numpy())
+    assert np.ptp(of_z[0] - before_offset) == 0
 
 
 def test_what_cannot_hold_a_grid_says_so() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 
+import constriction
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -107,3 +108,30 @@ def test_any_bytes_decode_or_are_refused(payload: bytes, model: str) -> None:
     except ValueError as error:
         outcome = str(error)
     assert "payload" in outcome if isinstance(outcome, str) else len(outcome) == 16
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+@pytest.mark.parametrize("largest", [254, 255, 256])
+def test_the_head_says_how_large_symbols_are_at_where_it_grows(largest, adaptive):
+    symbols = np.array([0, largest, -1, 2], np.int32)
+    payload = range_coder.encode_counted(symbols, adaptive)
+    assert np.array_equal(range_coder.decode_counted(payload, 4, adaptive), symbols)
+    assert payload[0] == min(largest, 255)
+
+
+def test_the_first_symbol_beyond_a_table_takes_a_sign_and_one_bit_after_the_escape():
+    inside = len(range_coder.frequencies(0)) // 2 - 1
+    lengths = range_coder.code_lengths(0, inside + 3)
+    escape = np.log2(range_coder.TOTAL)
+    assert lengths[inside + 3 + inside + 1] == pytest.approx(escape + 2)
+    assert lengths[-1] == pytest.approx(escape + 4)
+
+
+def test_an_excess_of_17_bits_is_refused():
+    largest = len(range_coder.frequencies(0)) // 2 - 1
+    encoder = constriction.stream.queue.RangeEncoder()
+    encoder.encode(2 * largest + 1, range_coder.model_of(0))
+    range_coder.encode_escaped(encoder, (1 << 16) + largest, largest)  # an excess of seventeen bits
+    payload = encoder.get_compressed().astype(">u4").tobytes()
+    with pytest.raises(ValueError, match="does not fit int16"):
+        range_coder.decode_with_scales(payload, np.zeros(1, np.int64))

@@ -161,3 +161,18 @@ def test_what_is_not_installed_makes_no_column(monkeypatch):
     monkeypatch.setattr(metrics, "find_spec", lambda name: None)
     images = smooth_images(2, 32)
     assert [set(one) for one in metrics.other_measures(images, images)] == [{"delta_e"}] * 2
+
+
+def test_columns_of_the_record_hold_what_each_measure_says():
+    images, decoded = smooth_images(2, 96), smooth_images(2, 96, seed=1)
+    quick, costly = metrics.other_measures(images, decoded), metrics.costly_measures(images, decoded)
+    measures = {
+        "delta_e": (quick, metrics.colour_errors),
+        "ms_ssim": (quick, metrics.ms_ssim),
+        "stlpips": (costly, metrics.stlpips),
+        "ssimulacra2": (costly, metrics.ssimulacra2),
+    }
+    for column, (rows, measure) in measures.items():
+        found = measure(images, decoded)
+        assert [row.get(column) for row in rows] == (found or [None, None])
+    assert metrics.takes_stlpips(96, 96) == perceptual.is_available()

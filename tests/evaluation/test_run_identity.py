@@ -81,6 +81,16 @@ def test_a_later_key_at_its_default_keeps_old_runs(monkeypatch):
     assert run_id(IDENTITY, later | {"colour": "red"}, "d" * 64, 0) != before
 
 
+def test_automatic_mode_of_the_first_release_is_read_as_what_decodes_its_files():
+    kept = {"_target_": "ganrev.codecs.AutoCodec", "target_bytes": 250, "seed": 3}
+    gone = {"losses": {}, "lrs": [0.1], "restarts": 2, "judge": {}, "budget": 1.0}
+    stored = kept | gone | {"_target_": "ganrev.auto.AutoCodec"}
+    modern = OmegaConf.to_container(modern_config(OmegaConf.create(stored)))
+    parts = {"loss": {"_target_": "ganrev.reversal.SSIM"}, "reversal": {"_target_": "ganrev.reversal.Reversal"}}
+    assert modern == kept | parts
+    assert modern_config(OmegaConf.create(kept)) == kept
+
+
 def test_interpolations_and_missing_values_stay():
     config = OmegaConf.create({"codec": {"_target_": "ganrev.gan.GanCodec", "seed": "${seed}"}, "seed": 3, "x": "???"})
     modern = modern_config(config)

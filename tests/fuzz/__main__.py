@@ -20,8 +20,10 @@ import numpy as np
 import torch
 
 from ganrev.terminal import print_anything
+from tests.fuzz.file_targets import all_targets
+from tests.fuzz.mutating import mutant
 from tests.fuzz.tally import MEMORY, Tally, num_mutants, read_tallies, to_text, write_tallies
-from tests.fuzz.targets import Target, all_targets, mutant
+from tests.fuzz.targets import Target
 
 SECONDS = 1.0  # of processor time, beyond which a decode counts as hanging
 _GIVEN_UP = 20.0  # seconds of processor time after which a decode is broken off

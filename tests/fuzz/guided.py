@@ -21,7 +21,8 @@ with atheris.instrument_imports(include=["ganrev.coding", "ganrev.codecs.latent_
 import torch
 
 from ganrev.coding.frame import ContainerError
-from tests.fuzz.targets import Target, gr_targets, pca_target, seed_mark
+from tests.fuzz.mutating import seed_mark
+from tests.fuzz.targets import Target, gr_targets, pca_target
 
 _SECONDS, _MEGABYTES = 10, 1500
 

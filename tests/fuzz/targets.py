@@ -1,44 +1,41 @@
-"""What is fuzzed: every format that the program reads from strangers, with files to begin from."""
+"""What is fuzzed, with files to begin from: files of codecs, and pictures. Others are in `file_targets`."""
 
 import binascii
 import io
-import json
 import math
 import struct
-import tempfile
-import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-import safetensors.torch
 import torch
 from PIL import Image
 from torch import Tensor
 
 from baselines.components import Basis
 from baselines.kmeans import KMeans
+from baselines.learned.codec import load_autoencoder, load_encoder, load_hyperprior
+from baselines.learned.model import Kind
 from baselines.newer import AVIF, HEIF, JPEG2000, JXL, WebP
 from baselines.pca import PCA
 from baselines.pillow import JPEG, PNG
+from ganrev.codecs.base import Codec
 from ganrev.codecs.latent_codec import LatentCodec
 from ganrev.coding import backends, container
 from ganrev.coding.frame import ContainerError
-from ganrev.contamination.card import ModelCard, read_card, write_card
-from ganrev.contamination.hashes import hash_faces, load_hashes
 from ganrev.data.formats import decode_picture
 from ganrev.data.png import SIGNATURE
 from ganrev.generator.base import Levels
-from ganrev.generator.weights import load_tensors
 from ganrev.pixels import to_pillow
 from tests.golden.make import BACK_ENDS, FOLDER, Table, TableGenerator, read_record
-from tests.tiny import smooth_images, tiny_codec
+from tests.learned import write_weights
+from tests.tiny import TinyGenerator, smooth_images, tiny_codec
 
 _HEADERS = {1: 12, 2: 10, 3: 10}  # bytes of a .gr file's header, by version
-_PCA_HEADER = 9
+_PCA_HEADER, _LRN_HEADER = 9, 7
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,8 @@ class Target:
         decode: reads one.
         documented: what it may raise, and nothing else.
         header: size of a file's header, whose last two bytes are the checksum; None for a format without one.
-        num_kept: first bytes that most mutants keep, since another magic or fingerprint hides all the rest.
+        num_kept: first bytes that most mutants keep, since another magic hides all the rest.
+        num_marked: bytes of the fingerprint in front of the checksum, which most mutants keep, too.
         allowance: memory in KiB that a good file of a mutant's declared size may take, beyond what the seeds take.
     """
 
@@ -61,6 +59,7 @@ class Target:
     documented: type[Exception] = ValueError
     header: Callable[[bytes], int] | None = None
     num_kept: int = 0
+    num_marked: int = container.FINGERPRINT_BYTES
     allowance: Callable[[bytes], int] = lambda blob: 0
 
     def with_checksum(self, blob: bytes) -> bytes:
@@ -122,7 +121,7 @@ def gr_targets() -> list[Target]:
     ]
 
 
-def _decoder(codec: LatentCodec | PCA) -> Callable[[bytes], object]:
+def _decoder(codec: Codec) -> Callable[[bytes], object]:
     return lambda blob: codec.decode([blob])
 
 
@@ -138,7 +137,24 @@ def pca_target() -> Target:
     codec = PCA(Basis(torch.full((3, 8, 8), 128.0), rows[:24], rows[24:], deviations), step=20.0)
     steps = (4.0, 20.0, 100.0)
     seeds = [blob for step in steps for blob in PCA(codec.basis, step).encode(smooth_images(2, 8))]
-    return Target(".pca", seeds, _decoder(codec), ContainerError, lambda blob: _PCA_HEADER, 3)
+    return Target(".pca", seeds, _decoder(codec), ContainerError, lambda blob: _PCA_HEADER, 3, 2)
+
+
+def learned_targets(folder: Path) -> list[Target]:
+    """Return targets of the learned codecs' `.lrn` files, of untrained weights that are written to this folder."""
+    generator, images = TinyGenerator(size=128), smooth_images(2, 128)
+    loaders: dict[Kind, Callable[..., Codec]] = {
+        "autoencoder": load_autoencoder,
+        "hyperprior": load_hyperprior,
+        "encoder": partial(load_encoder, generator),
+    }
+    found = []
+    for kind, load in loaders.items():
+        load_one = partial(load, write_weights(kind, folder, generator))
+        seeds = [blob for quality in (0, 50, 100) for blob in load_one(quality=quality).encode(images)]
+        decode = _decoder(load_one())
+        found.append(Target(f".lrn {kind}", seeds, decode, ContainerError, lambda blob: _LRN_HEADER, 2, 2))
+    return found
 
 
 def picture_targets() -> list[Target]:
@@ -167,129 +183,3 @@ def _pixels_allowed(blob: bytes) -> int:
             return (4 + 3 + 3) * math.prod(picture.size) >> 10
     except Exception:  # whatever Pillow raises, such a file may take nothing
         return 0
-
-
-def file_targets(folder: Path) -> list[Target]:
-    """Return targets of model cards, weights and hashes, which are read from a file in this folder."""
-    card, weights, hashes, trial = (folder / name for name in ("card", "weights", "hashes", "trial"))
-    write_card(ModelCard(name="x", unseen_scale=4.0, celeba_ids=[1, 2], celeba_identities=[3]), card)
-    weights.write_bytes(safetensors.torch.save({"a": torch.arange(12.0).view(3, 4), "b": torch.ones(2).half()}))
-    hash_faces(smooth_images(3, 128)).save(hashes)
-
-    def reads(read: Callable[[Path], object]) -> Callable[[bytes], object]:
-        def decode(blob: bytes) -> object:
-            trial.write_bytes(blob)
-            return read(trial)
-
-        return decode
-
-    def reads_member(blob: bytes) -> object:
-        """Read hashes one of whose arrays is this: no checksum of the archive is in the way."""
-        with zipfile.ZipFile(hashes) as whole, zipfile.ZipFile(trial, "w") as changed:
-            for name in whole.namelist():
-                changed.writestr(name, blob if name == "bits.npy" else whole.read(name))
-        return load_hashes(trial)
-
-    with zipfile.ZipFile(hashes) as archive:
-        member = archive.read("bits.npy")
-    return [
-        Target("array of hashes .npz", [member], reads_member),
-        Target("model card", [card.read_bytes(), json.dumps({"celeba_ids": []}).encode()], reads(read_card)),
-        Target("safetensors", [weights.read_bytes()], reads(load_tensors)),
-        Target("hashes .npz", [hashes.read_bytes()], reads(load_hashes)),
-    ]
-
-
-def all_targets(folder: str | Path | None = None) -> list[Target]:
-    """Return all of them, those of one name together."""
-    targets = [
-        *gr_targets(),
-        pca_target(),
-        *picture_targets(),
-        *file_targets(Path(folder or tempfile.mkdtemp())),
-    ]
-    return sorted(targets, key=lambda target: target.name)
-
-
-def mutant(target: Target, rng: np.random.Generator) -> tuple[bytes, bool]:
-    """Return a file of a target that was changed at one to four places, and whether its checksum was made to fit.
-
-    It is for nine in ten.
-    """
-    seed = target.seeds[rng.integers(len(target.seeds))]
-    blob = bytearray(seed)
-    for _ in range(rng.integers(1, 5)):
-        _CHANGES[rng.integers(len(_CHANGES))](blob, rng)
-    if rng.random() < 0.9:
-        blob[: target.num_kept] = seed[: target.num_kept]
-        if target.documented is ContainerError and len(blob) > _PCA_HEADER and rng.random() < 0.9:
-            kept = seed_mark(target, seed)
-            blob[kept] = seed[kept]
-    fits = bool(rng.random() < 0.9)
-    return target.with_checksum(bytes(blob)) if fits else bytes(blob), fits
-
-
-def seed_mark(target: Target, blob: bytes) -> slice:
-    """Return where a file has its fingerprint: right before the checksum."""
-    size = target.header(blob) if target.header else 0
-    num_bytes = 2 if target.name == ".pca" else container.FINGERPRINT_BYTES
-    return slice(size - 2 - num_bytes, size - 2)
-
-
-def _place(blob: bytearray, rng: np.random.Generator) -> int:
-    """Return a place in a file, one time in two near its beginning, where headers are."""
-    most = min(len(blob), 24) if rng.random() < 0.5 else len(blob)
-    return int(rng.integers(most + 1))
-
-
-def _flip(blob: bytearray, rng: np.random.Generator) -> None:
-    place = _place(blob, rng)
-    if place < len(blob):
-        blob[place] ^= 1 << int(rng.integers(8))
-
-
-def _overwrite(blob: bytearray, rng: np.random.Generator) -> None:
-    """Put numbers there that lengths and sizes stumble over."""
-    place = _place(blob, rng)
-    numbers = (b"\0", b"\xff", b"\x7f", b"\x80", b"\xff\xff", b"\0" * 4, b"\xff" * 4, b"\xff\xff\xff\x7f", b"\xff" * 8)
-    chosen = numbers[rng.integers(len(numbers))]
-    blob[place : place + len(chosen)] = chosen
-
-
-def _randomise(blob: bytearray, rng: np.random.Generator) -> None:
-    place = _place(blob, rng)
-    length = int(rng.integers(1, 9))
-    blob[place : place + length] = rng.bytes(length)
-
-
-def _insert(blob: bytearray, rng: np.random.Generator) -> None:
-    place = _place(blob, rng)
-    blob[place:place] = rng.bytes(int(rng.integers(1, 17)))
-
-
-def _delete(blob: bytearray, rng: np.random.Generator) -> None:
-    place = _place(blob, rng)
-    del blob[place : place + int(rng.integers(1, 17))]
-
-
-def _cut(blob: bytearray, rng: np.random.Generator) -> None:
-    del blob[int(rng.integers(len(blob) + 1)) :]
-
-
-def _repeat(blob: bytearray, rng: np.random.Generator) -> None:
-    begin = _place(blob, rng)
-    blob[begin:begin] = blob[begin : begin + int(rng.integers(1, 65))] * int(rng.integers(1, 5))
-
-
-def _replace_payload(blob: bytearray, rng: np.random.Generator) -> None:
-    begin = min(len(blob), int(rng.integers(9, 17)))
-    blob[begin:] = rng.bytes(int(rng.integers(0, 1025)))
-
-
-def _change_kind(blob: bytearray, rng: np.random.Generator) -> None:
-    """Name another version and back end, in files that name one there."""
-    if len(blob) > 2:
-        blob[2] = int(rng.integers(5)) << 4 | int(rng.integers(16))
-
-
-_CHANGES = (_flip, _flip, _overwrite, _randomise, _insert, _delete, _cut, _repeat, _replace_payload, _change_kind)

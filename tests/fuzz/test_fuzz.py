@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.__main__ import _give_up, fuzz_one
+from tests.fuzz.file_targets import all_targets
+from tests.fuzz.mutating import mutant
 from tests.fuzz.tally import Tally, read_tallies, to_text, write_tallies
-from tests.fuzz.targets import Target, all_targets, mutant
+from tests.fuzz.targets import Target
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's and Hypothesis's, of damaged metadata
 
@@ -33,12 +35,21 @@ def test_every_back_end_and_format_is_there(targets):
     assert {
         ".gr v3 fitted",
         ".pca",
+        ".lrn autoencoder",
+        ".lrn hyperprior",
+        ".lrn encoder",
         "JPEG codec",
         "PNG codec",
         "picture files",
         "model card",
         "safetensors",
+        "torch checkpoint",
+        "density of faces",
         "hashes .npz",
+        "run config.yaml",
+        "run rows.csv",
+        "run summary.json",
+        "run traces.npz",
     } <= names
 
 

@@ -100,27 +100,28 @@ def small_disk(folder, num_bytes):
 
 
 def fill_disk(folder, pictures, whole, rng):
-    """Run a sweep on a disk too small for it, then on one large enough.
+    """Run a sweep on a disk that may be too small for it, then on one large enough.
 
     Returns:
-        How many records are lost, how many are corrupt, and whether it was a disk of its own.
+        How many records are lost, how many are corrupt, whether it was a disk of its own, and whether it was full.
     """
     sweep = Sweep(folder, pictures, *GRID)
     needed = sum(-(-path.stat().st_size // _PAGE) * _PAGE for path in (whole.folder / "runs").rglob("*"))
-    with small_disk(folder / "runs", int(rng.uniform(0.05, 0.9) * needed)) as enlarge:
+    with small_disk(folder / "runs", int(rng.uniform(0.05, 0.7) * needed)) as enlarge:
         limit = resource.getrlimit(resource.RLIMIT_FSIZE)
         if enlarge is None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (rng.randrange(100, 20_000), limit[1]))
         status = sweep.start().wait()
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         said = (folder / "output").read_text()
-        if not status or not ("No space left" in said or "File too large" in said):
-            print(f"{folder}: status {status}, and nothing about the disk", flush=True)
+        full = status != 0
+        if full and not ("No space left" in said or "File too large" in said):
+            print(f"{folder}: it failed, and said nothing about the disk", flush=True)
         before, corrupt = records(sweep), num_corrupt(sweep, whole)
         if enlarge is not None:
             enlarge()
         corrupt += completed(sweep, whole)
-        return num_lost(before, sweep), corrupt, enlarge is not None
+        return num_lost(before, sweep), corrupt, enlarge is not None, full
 
 
 def main():
@@ -144,9 +145,12 @@ def main():
         print(f"a sweep of {len(finished(whole))} runs takes {seconds:.1f} s", flush=True)
         killed, lost, corrupt = kill_often(folder / "killed", pictures, whole, seconds, options.kills, rng)
         print(f"{killed} SIGKILLs: {lost} records lost, {corrupt} corrupt records accepted", flush=True)
-        disks = [fill_disk(folder / f"disk{i}", pictures, whole, rng) for i in range(options.disks)]
+        disks = []
+        while sum(disk[3] for disk in disks) < options.disks:
+            disks.append(fill_disk(folder / f"disk{len(disks)}", pictures, whole, rng))
+    num_full = sum(disk[3] for disk in disks)
     mounted = sum(disk[2] for disk in disks)
-    print(f"{len(disks)} full disks ({mounted} tmpfs): {sum(d[0] for d in disks)} records lost, ", end="")
+    print(f"{num_full} full disks ({mounted} of {len(disks)} tmpfs): {sum(d[0] for d in disks)} records lost, ", end="")
     print(f"{sum(d[1] for d in disks)} corrupt records accepted")
     return int(lost + corrupt + sum(d[0] + d[1] for d in disks) > 0)
 

@@ -15,6 +15,7 @@ from experiments.measured import MEASURES
 from ganrev.codecs import LatentCodec
 from ganrev.coding.level_bytes import level_bytes
 from ganrev.evaluation.run_folder import RunFolder
+from ganrev.evaluation.trust import check_targets
 
 _AXES = {one.key: one.axis for one in MEASURES} | {"num_bytes": "bytes, whole file"}
 
@@ -24,7 +25,7 @@ def curve(request: Request, stored: StoredRuns) -> Figure:
     path = Path(request.content["tables"]) / f"{request.content['points']}.csv"
     if not path.is_file():
         raise MissingRunError(f"there is no {path}; {stored.with_user('ganrev rd')} makes it")
-    frame = pd.read_csv(path)
+    frame = pd.read_csv(path, converters={"curve": str})  # a curve may be called NA
     return draw_column(frame, [one for one in MEASURES if one.key in request.content["measures"] and one.key in frame])
 
 
@@ -53,6 +54,7 @@ def levels(request: Request, stored: StoredRuns) -> Figure:
 
     def of_run(run: RunFolder) -> dict[str, float]:
         rows = run.rows
+        check_targets(run.config)
         codec = instantiate(run.config.codec)
         if not isinstance(codec, LatentCodec):
             raise ValueError(f"{run} has no files of latents, whose levels could be told apart")

@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
+
+_MOST_NODES = 100_000  # of a config with all its aliases written out
 
 
 def load_config(path: Path) -> DictConfig:
@@ -14,6 +17,7 @@ def load_config(path: Path) -> DictConfig:
         OSError: there is no such file, or it cannot be read.
     """
     try:
+        _check_size(yaml.compose(path.read_bytes(), yaml.SafeLoader))
         config = OmegaConf.load(path)
     except OSError as error:
         if error.errno is not None:
@@ -24,6 +28,22 @@ def load_config(path: Path) -> DictConfig:
     if not isinstance(config, DictConfig):
         raise ValueError(f"{path} must hold keys and values, got a list")
     return config
+
+
+def _check_size(root: yaml.Node | None) -> None:
+    """Raise ValueError where aliases of aliases multiply to more nodes than any config has, or contain themselves."""
+    sizes: dict[int, int] = {}
+
+    def size_of(node: yaml.Node) -> int:
+        if id(node) not in sizes:
+            sizes[id(node)] = _MOST_NODES  # until it is known: what contains itself is too large
+            inner = node.value if isinstance(node, yaml.CollectionNode) else ()
+            children = (child for one in inner for child in (one if isinstance(one, tuple) else (one,)))
+            sizes[id(node)] = 1 + sum(map(size_of, children))
+        return sizes[id(node)]
+
+    if root is not None and size_of(root) > _MOST_NODES:
+        raise ValueError(f"with its aliases written out it has more than {_MOST_NODES} values")
 
 
 def to_dict(config: DictConfig | ListConfig, *, resolve: bool) -> dict[str, Any]:

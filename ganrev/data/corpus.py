@@ -16,6 +16,8 @@ _logger = logging.getLogger(__name__)
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".jp2"}
 
+_MOST_BYTES = 64 << 20  # of one file: no face of 128 x 128 comes near, and a compressed shard may hold gigabytes
+
 
 def load_corpus(sources: Sequence[str | Path], size: int = 128) -> tuple[list[str], Tensor]:
     """Read every picture of some tar shards or folders; a warning names other files, except hidden ones.
@@ -62,6 +64,10 @@ def _read_tar(shard: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(shard) as tar:
             members = [member for member in tar.getmembers() if member.isfile()]
+            if large := [member.name for member in members if member.size > _MOST_BYTES]:
+                raise ValueError(
+                    f"{shard}: {large[0]} has more than {_MOST_BYTES >> 20} MiB, as no face has; take it out"
+                )
             chosen = set(_pictures([member.name for member in members], shard))
             opened = ((member.name, tar.extractfile(member)) for member in members if member.name in chosen)
             yield from ((Path(name).stem, file.read()) for name, file in opened if file is not None)

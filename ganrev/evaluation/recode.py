@@ -21,6 +21,7 @@ from ganrev.evaluation import metrics
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.run_identity import ALGORITHM_VERSION, canonical_config
 from ganrev.evaluation.runner import reload_pictures
+from ganrev.evaluation.trust import check_targets
 
 _GROUPS = ("quant", "entropy", "latent_scale", "loss")
 
@@ -57,6 +58,7 @@ def _group(override: str) -> str:
 
 def _check(run: RunFolder, config: DictConfig, overrides: Sequence[str]) -> None:
     """Raise ValueError for a run without unrounded latents, and for overrides of anything but rounding and coding."""
+    check_targets(config)
     codec = get_object(config.codec["_target_"])
     is_gan = isinstance(codec, type) and issubclass(codec, GanCodec)
     if not is_gan or instantiate(config.codec.quant).step is not None:

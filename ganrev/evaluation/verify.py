@@ -1,5 +1,6 @@
 """Checks that a run's files still give its scores, and that pictures compressed alone do too."""
 
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from ganrev.evaluation import stages
 from ganrev.evaluation.metrics import distortion
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import reload_pictures
+from ganrev.evaluation.trust import check_targets
 from ganrev.progress import ProgressBar
 
 TOLERANCE = 1e-3
@@ -49,8 +51,9 @@ def verify(run: RunFolder, num_alone: int = 0) -> Verification:
 
     Raises:
         ValueError: the pictures are no longer those that were compressed, or the rows, the files and the failures do
-            not make up all of them.
+            not make up all of them; or the config calls what no codec is made of.
     """
+    check_targets(run.config)
     codec = instantiate(run.config.codec)
     pictures = reload_pictures(run, codec.image_size)
     _check_complete(run, pictures)
@@ -89,7 +92,8 @@ def _rescore(run: RunFolder, pictures: Pictures) -> tuple[float, float]:
             scores = distortion(image, copy.decoded(name))
             for key in change:
                 before, now = float(rows.loc[name, key]), scores[key]
-                change[key] = max(change[key], 0.0 if before == now else abs(before - now))
+                apart = 0.0 if before == now else abs(before - now)
+                change[key] = max(change[key], math.inf if math.isnan(apart) else apart)  # max would drop NaN
     return change["psnr"], change["ssim"]
 
 

@@ -5,6 +5,7 @@ No pickle is ever executed, and every fault of a file raises one ValueError that
 
 import hashlib
 import re
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -62,6 +63,7 @@ def load_checkpoint(path: str | Path, allowed_classes: Sequence[str] = ()) -> di
         (type(name.rpartition(".")[2], (), {}), name) for name in allowed_classes
     ]
     try:
+        _check_inflated(path)
         with torch.serialization.safe_globals(stand_ins):
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes make the reader raise nearly anything
@@ -79,6 +81,15 @@ def load_checkpoint(path: str | Path, allowed_classes: Sequence[str] = ()) -> di
     if not isinstance(loaded, dict):
         raise ValueError(f"{path} holds a {type(loaded).__name__}, expected a dictionary of tensors; give another file")
     return loaded
+
+
+def _check_inflated(path: Path) -> None:
+    """Raise ValueError for an archive that inflates; `torch.save` compresses nothing, and a bomb would."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            declared = sum(member.file_size for member in archive.infolist())
+        if declared > path.stat().st_size:
+            raise ValueError(f"its members declare {declared} bytes")
 
 
 def load_tensors(path: str | Path) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 import io
 import logging
 import shutil
+import tarfile
 
 import cv2
 import numpy as np
@@ -99,3 +100,14 @@ def test_a_damaged_picture_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(ValueError, match="000001 is damaged"):
         load_corpus([folder])
+
+
+def test_a_shard_that_inflates_to_gigabytes_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("ganrev.data.corpus._MOST_BYTES", 1000)
+    with tarfile.open(tmp_path / "faces.tar.gz", "w:gz") as tar:
+        for name, size in (("a.png", 10), ("b.png", 1 << 20)):
+            member = tarfile.TarInfo(name)
+            member.size = size
+            tar.addfile(member, io.BytesIO(bytes(size)))
+    with pytest.raises(ValueError, match=r"faces\.tar\.gz: b\.png has more than .* MiB"):
+        load_corpus([tmp_path / "faces.tar.gz"])

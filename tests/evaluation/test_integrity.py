@@ -11,7 +11,7 @@ from ganrev.configuration.configs import load_config
 from ganrev.evaluation import runner, stages
 from ganrev.evaluation.integrity import SUMS, DamagedError, find_damage, read_arrays, read_json, write_sums
 from ganrev.evaluation.journal import Journal
-from ganrev.evaluation.run_folder import RunFolder
+from ganrev.evaluation.run_folder import RunFolder, read_rows
 from tests.tiny import compose_config
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
@@ -157,3 +157,23 @@ def test_a_file_that_is_not_what_the_journal_remembers_is_encoded_again(two_pict
     assert "the file of face1" in caplog.text
     assert RunFolder(folder).find_damage() == ""
     assert (RunFolder(folder).rows["psnr"] == np.inf).all()
+
+
+def test_yaml_whose_aliases_multiply_is_refused_and_others_are_written_out(tmp_path):
+    path = tmp_path / "x.yaml"
+    lines = ["a0: &a0 [1, 2, 3, 4, 5, 6, 7, 8, 9]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)]
+    path.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"x\.yaml is damaged, or no YAML \(with its aliases written out"):
+        load_config(path)
+    path.write_text("a: &a {b: *a}")
+    with pytest.raises(ValueError, match=r"x\.yaml is damaged"):
+        load_config(path)
+    path.write_text("a: &a {b: 1}\nc: {<<: *a}\nd: [*a, *a]")
+    assert load_config(path) == {"a": {"b": 1}, "c": {"b": 1}, "d": [{"b": 1}, {"b": 1}]}
+
+
+def test_rows_of_other_kinds_are_damaged(tmp_path):
+    (tmp_path / "rows.csv").write_text("name,celeba_id,psnr\na,1.5,20\n")
+    with pytest.raises(ValueError, match=r"rows\.csv is empty or damaged"):
+        read_rows(tmp_path / "rows.csv")

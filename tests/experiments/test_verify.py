@@ -24,3 +24,9 @@ def test_verify_passes_a_sound_run_and_names_one_whose_scores_were_changed(commo
     printed, status = call("verify", run, "--alone", "1")
     assert status == 1
     assert "CHANGED by more than 1e-3" in printed
+
+    rows["ssim"] = float("nan")
+    rows.to_csv(run / "rows.csv", index=False)
+    printed, status = call("verify", run)
+    assert status == 1
+    assert "CHANGED by more than 1e-3" in printed

@@ -6,7 +6,9 @@ import pytest
 import safetensors.torch
 import torch
 
+from ganrev.generator.embedded import latents_path, load_embedded
 from ganrev.generator.face_prior import FacePrior, face_prior_path, load_face_prior, save_face_prior
+from ganrev.paths import weights_dir
 from tests.tiny import TinyGenerator
 
 
@@ -58,6 +60,11 @@ def test_damaged_files(prior, tmp_path):
         tensors | {"leading": torch.tensor([0, 3])},
         tensors | {"leading": torch.tensor([1, 1])},
         tensors | {"shares": torch.tensor([-0.5, 1.5])},
+        tensors | {"shares": torch.zeros(2)},
+        tensors | {"shares": torch.tensor(1.0)},
+        tensors | {"leading": torch.tensor([0.0, 2.0])},
+        tensors | {"leading": torch.tensor([True, False])},
+        {name: value[:0] for name, value in tensors.items()},
     ):
         safetensors.torch.save_file(broken, path)
         with pytest.raises(ValueError, match="no density of faces"):
@@ -76,3 +83,14 @@ def test_a_generator_draws_from_it_where_it_has_one(prior):
     assert generator.sample(2, rng, "faces").shape == (2, 3)
     cube = generator.sample(2, torch.Generator().manual_seed(0))
     assert torch.equal(cube, generator.sample_prior(2, torch.Generator().manual_seed(0)))
+
+
+def test_a_density_of_other_latents_than_the_weights_have_is_refused(prior, tmp_path):
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes((weights_dir() / "embedded.safetensors").read_bytes())
+    save_face_prior(prior, weights)
+    with pytest.raises(ValueError, match=r"density over 3 latents, and these weights have 512"):
+        load_embedded(weights)
+    latents_path(weights).write_bytes(safetensors.torch.save({"deviations": torch.ones(512)}))
+    with pytest.raises(ValueError, match=r"mine\.latents\.safetensors is no table of latents"):
+        load_embedded(weights)

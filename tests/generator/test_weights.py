@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from ganrev.generator import dcgan, embedded, pggan
-from ganrev.generator.weights import file_digest, load_checkpoint, load_state
+from ganrev.generator.weights import file_digest, load_checkpoint, load_state, shape_of
 from tests.generator.checkpoints import URL, save_zoo, zoo_tensors
 
 
@@ -109,3 +110,24 @@ def test_load_state_casts_and_copies() -> None:
     tensors["bias"].zero_()
     assert network.weight.dtype == torch.float32
     assert network(torch.ones(1, 2)).item() == 3
+
+
+def test_one_number_that_stands_for_billions_is_no_weight(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(1).expand(60_000, 60_000)}, tmp_path / "c.pth")
+    loaded = load_checkpoint(tmp_path / "c.pth")
+    with pytest.raises(ValueError, match=r"weight \(Tensor of another kind, not 60000x60000\)"):
+        load_state(nn.Linear(60_000, 60_000, bias=False, device="meta"), loaded, "file")
+    with pytest.raises(ValueError, match="has no tensor 'weight' of 2 axes"):
+        shape_of(loaded, "weight", 2, "file")
+
+
+def test_a_checkpoint_that_inflates_is_refused(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(1 << 16)}, tmp_path / "whole.pth")
+    load_checkpoint(tmp_path / "whole.pth")
+    with zipfile.ZipFile(tmp_path / "whole.pth") as whole:
+        members = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(tmp_path / "c.pth", "w", zipfile.ZIP_DEFLATED) as bomb:
+        for name, content in members.items():
+            bomb.writestr(name, content)
+    with pytest.raises(ValueError, match="cannot be read as a torch checkpoint"):
+        load_checkpoint(tmp_path / "c.pth")

@@ -55,3 +55,10 @@ def test_another_table_is_named(tmp_path):
     path.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="is no table of curves as ganrev rd leaves it"):
         draw_table(path)
+
+
+def test_a_curve_may_be_called_na(table):
+    frame = pd.read_csv(table)
+    frame["curve"] = frame["curve"].replace("alpha", "NA")
+    frame.to_csv(table, index=False)
+    assert all(">NA<" in svg for svg in draw_table(table))

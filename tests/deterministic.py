@@ -11,13 +11,13 @@ from hydra.utils import instantiate
 
 from ganrev.data.seen import Seen
 from ganrev.evaluation.metrics import distortion
-from tests.tiny import compose_config
+from tests.tiny import compose_config, smooth_images
 
 
 def main(folder: Path, threads: int, batch: int, overrides: list[str]) -> dict:
     """Write the pictures of the files in a folder, first the files where there are none; returns what to compare."""
     codec = instantiate(compose_config(f"device.threads={threads}", "device=cpu", *overrides).codec)
-    images = Seen(codec.generator, limit=2).load().images
+    images = smooth_images(2, 32) if codec.image_size == 32 else Seen(codec.generator, limit=2).load().images
     parts = images.split(batch)
     files = [folder / f"{number}.gr" for number in range(len(images))]
     if not files[0].exists():

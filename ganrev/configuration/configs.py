@@ -24,7 +24,8 @@ def load_config(path: Path) -> DictConfig:
             raise
         raise ValueError(f"{path} holds no keys and values ({error})") from error
     except Exception as error:  # damaged bytes make YAML's reader raise nearly anything
-        raise ValueError(f"{path} is damaged, or no YAML ({error})") from error
+        reason = " ".join(str(error).split())  # YAML's own has several lines
+        raise ValueError(f"{path} is damaged, or no YAML ({reason})") from error
     if not isinstance(config, DictConfig):
         raise ValueError(f"{path} must hold keys and values, got a list")
     return config

@@ -78,7 +78,7 @@ def draw_table(path: Path) -> list[str]:
         ValueError: the file is no such table.
     """
     try:
-        frame = pd.read_csv(path, converters={"curve": str})  # a curve may be called NA
+        frame = pd.read_csv(path, dtype={"curve": str}, keep_default_na=False, na_values=[""])  # a curve may be NA
         whole = frame[frame["num_without"] == 0].sort_values("num_bytes")
         keys = [key for key in (*MEASURES, *_OTHERS) if key in frame and key != "num_bytes"]
         curves = {str(label): whole[whole["curve"] == label] for label in frame["curve"].unique()}

@@ -1,0 +1,150 @@
+"""The commands of README and docs/ in miniature: in this process, with a tiny generator, few steps and few pictures.
+
+`GANREV_DOCS=full` takes them as they stand instead: the shipped generator, all steps, all pictures, which takes hours.
+"""
+
+import contextlib
+import glob
+import io
+import logging
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from ganrev.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+FULL = os.environ.get("GANREV_DOCS") == "full"
+
+MODEL = ["generator._target_=tests.tiny.TinyGridGenerator", "device=cpu", "device.dtype=float32", "reversal.steps=3"]
+RUNS = [*MODEL, "data.limit=2"]
+
+# What is added to a command. Training is tested in tests/train: here only its options are read.
+ADDED = {
+    **dict.fromkeys(("compress", "decompress", "sample"), MODEL),
+    **dict.fromkeys(("table", "figures", "rd", "automatic", "sweep"), RUNS),
+    "run": [*RUNS, "hydra/job_logging=disabled", "hydra/hydra_logging=disabled"],
+    "train": ["--cfg", "job"],
+    "realism": ["-n", "2"],
+}
+
+# Commands that set up a machine, tools with tests of their own, or what takes long even in miniature.
+NOT_RUN = {"cd", "git", "pip", "pipx", "pre-commit", "source", "jupyter"}
+LONG = {"bench", "fetch-identity", "hash-rates", "latents"}
+
+_EXAMPLE_ID = re.compile(r"(.*-)0123456789ab(/?.*)")  # of a run, as `ganrev --help` writes it
+_LAUNCHER = re.compile(r"\+?hydra[/.]launcher.*")  # their processes take a minute: tests/test_launchers.py
+
+
+def lines_of(block: str) -> Iterator[str]:
+    """Yield the commands of a block, each in one line."""
+    for line in block.replace("\\\n", " ").splitlines():
+        if shlex.split(line, comments=True):
+            yield line
+
+
+def execute(line: str) -> tuple[int, str]:
+    """Run one line of a shell, in miniature; returns its status and what it printed, errors included."""
+    printed = ""
+    for part in re.split(r"\s&&\s", line):
+        status, text = _execute_one(shlex.split(part, comments=True), part)
+        printed += text
+        if status:
+            return status, printed
+    return 0, printed
+
+
+def _execute_one(words: list[str], line: str) -> tuple[int, str]:
+    with pytest.MonkeyPatch.context() as patch:
+        while re.fullmatch(r"[A-Z_]+=.*", words[0]):
+            name, _, value = words.pop(0).partition("=")
+            patch.setenv(name, value)
+            if name == "PYTHONPATH":
+                patch.syspath_prepend(str(Path(value).resolve()))
+        command = _of_ganrev(words)
+        if command is not None:
+            return _call_here(_small(command))
+        if words[0] == "make":
+            return _make(words)
+        if words[0] in NOT_RUN:
+            return 0, ""
+        done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+
+def _of_ganrev(words: list[str]) -> list[str] | None:
+    """Return subcommand and arguments of what is `ganrev`, however it is called; None for anything else."""
+    program = Path(words[0]).name
+    if program == "ganrev":
+        return words[1:]
+    if program == "python" and words[1:2] == ["run.py"]:
+        return ["run", *words[2:]]
+    if program == "python" and words[1:3] == ["-m", "ganrev.cli"]:
+        return words[3:]
+    return None
+
+
+def _make(words: list[str]) -> tuple[int, str]:
+    """Run what a target of the Makefile calls, as far as it is `ganrev`; other targets must only exist."""
+    done = subprocess.run([*words, "-n", "INSTALLED="], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return done.returncode, done.stderr
+    for line in done.stdout.splitlines():
+        if _of_ganrev(shlex.split(line)) is not None:
+            return execute(line)
+    return 0, ""
+
+
+def _small(words: list[str]) -> list[str]:
+    """Return a command of ganrev's in miniature, its globs and example names replaced by what is there."""
+    words = [name for word in words for name in _expanded(word)]
+    if not FULL and words and not {"--help", "--version"} & set(words):
+        words = [word for word in words if not _LAUNCHER.fullmatch(word)] + ADDED.get(words[0], [])
+    return words
+
+
+def _expanded(word: str) -> list[str]:
+    example = _EXAMPLE_ID.fullmatch(word)
+    if example:
+        word = "*".join(example.groups())
+    if "*" not in word or "=" in word:
+        return [word]
+    found = sorted(glob.glob(word), key=os.path.getmtime)
+    return found[-1:] if example else sorted(found)
+
+
+def _call_here(words: list[str]) -> tuple[int, str]:
+    """Run `ganrev ...` in this process; returns its status and what it printed."""
+    if not FULL and words and words[0] in LONG:
+        words = [words[0], "--help"]
+    printed = io.StringIO()
+    status = 0
+    with _hydra_forgotten(), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        try:
+            main(words)
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return status, printed.getvalue()
+
+
+@contextlib.contextmanager
+def _hydra_forgotten() -> Iterator[None]:
+    """Restore what Hydra leaves behind in a process: its instance, arguments, handlers of logs."""
+    root = logging.getLogger()
+    handlers, level, arguments = root.handlers[:], root.level, sys.argv
+    try:
+        yield
+    finally:
+        for handler in [one for one in root.handlers if one not in handlers]:
+            root.removeHandler(handler)
+            handler.close()
+        root.setLevel(level)
+        sys.argv = arguments
+        GlobalHydra.instance().clear()

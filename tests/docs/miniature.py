@@ -35,8 +35,11 @@ ADDED = {
     "realism": ["-n", "2"],
 }
 
+HEAVY = {"table2", "rd", "automatic"}  # which make dozens of runs
+LEARNED = Path("learned")  # where the weights of learned codecs lie, which take hours to train
+
 # Commands that set up a machine, tools with tests of their own, or what takes long even in miniature.
-NOT_RUN = {"cd", "git", "pip", "pipx", "pre-commit", "source", "jupyter"}
+NOT_RUN = {"cd", "git", "pip", "pre-commit", "source", "jupyter", ".ci/run"}
 LONG = {"bench", "fetch-identity", "hash-rates", "latents"}
 
 _EXAMPLE_ID = re.compile(r"(.*-)0123456789ab(/?.*)")  # of a run, as `ganrev --help` writes it
@@ -105,9 +108,18 @@ def _make(words: list[str]) -> tuple[int, str]:
 def _small(words: list[str]) -> list[str]:
     """Return a command of ganrev's in miniature, its globs and example names replaced by what is there."""
     words = [name for word in words for name in _expanded(word)]
-    if not FULL and words and not {"--help", "--version"} & set(words):
-        words = [word for word in words if not _LAUNCHER.fullmatch(word)] + ADDED.get(words[0], [])
-    return words
+    if FULL or not words or {"--help", "--version"} & set(words):
+        return words
+    added = ADDED.get(words[0], [])
+    if any(word.startswith(("generator=", "generator._target_=")) for word in words):
+        added = [word for word in added if not word.startswith("generator")]
+    learned = [LEARNED / f"{word.removeprefix('codec=')}.safetensors" for word in words if word.startswith("codec=")]
+    added = [*added, *(f"codec.path={path}" for path in learned if path.is_file())]
+    if HEAVY & set(words):
+        added = [*added, "data.limit=1"]
+    if any(word.startswith("data.shard=") for word in words):
+        added = [*added, "data.limit=4", "batch_size=1"]  # shards are made of whole batches
+    return [word for word in words if not _LAUNCHER.fullmatch(word)] + added
 
 
 def _expanded(word: str) -> list[str]:

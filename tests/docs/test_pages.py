@@ -6,8 +6,8 @@ commands that follow. Blocks of `text` are not run.
 """
 
 import fnmatch
+import itertools
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -17,18 +17,13 @@ from sybil import Example, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser
 
-import ganrev.api
-from ganrev.pixels import to_pillow
 from tests.calling import running_quickly
 from tests.docs import miniature
-from tests.docs.miniature import FULL, MODEL, ROOT, execute, lines_of
-from tests.faces import as_png, write_folder, write_tar
-from tests.tiny import smooth_images
+from tests.docs.miniature import ROOT, execute, lines_of
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
 PAGES = [page for page in PAGES if page.exists()]
 LANGUAGES = {"bash", "console", "python", "yaml", "text"}
-NUM_FACES = 12
 
 
 def run_commands(example: Example) -> None:
@@ -67,37 +62,6 @@ RUN = {"bash": run_commands, "console": run_session, "python": run_python, "yaml
 SYBIL = Sybil(parsers=[CodeBlockParser(language, evaluator) for language, evaluator in RUN.items()])
 
 
-@pytest.fixture(scope="module")
-def material(tmp_path_factory) -> Path:
-    """What the pages take for granted: pictures, faces to train on, and weights that a training left."""
-    folder = tmp_path_factory.mktemp("material")
-    faces = smooth_images(NUM_FACES, 128)
-    to_pillow(faces[0]).save(folder / "face.jpg")
-    to_pillow(smooth_images(1, 300)[0, :, :, :240]).save(folder / "photo.jpg")
-    write_folder(folder / "photos", faces[:2])
-    write_tar(folder / "faces.tar", {f"{number}.png": as_png(face) for number, face in enumerate(faces)})
-    write_folder(folder / "more", faces)
-    write_folder(folder / "held-out", smooth_images(4, 128, seed=1))
-    (folder / "people.csv").write_text("celeba_id,identity,split\n1,1,train\n", encoding="utf-8")
-    trained = folder / "results" / "training"
-    trained.mkdir(parents=True)
-    for file in (ROOT / "ganrev" / "weights").glob("embedded*"):
-        (trained / file.name).symlink_to(file)
-    return folder
-
-
-@pytest.fixture
-def place(material, tmp_path, monkeypatch) -> Path:
-    """A folder with that material, in which the commands of one page run."""
-    shutil.copytree(material, tmp_path, symlinks=True, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONSAFEPATH", "1")
-    if not FULL:
-        compose = ganrev.api.compose_config
-        monkeypatch.setattr(ganrev.api, "compose_config", lambda overrides: compose([*overrides, *MODEL]))
-    return tmp_path
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_and_block_runs(page, place, sample):
     with running_quickly():
@@ -134,7 +98,7 @@ def test_every_block_says_what_it_is(page):
 def anchors_of(page: Path) -> set[str]:
     """Return the anchors that a forge gives to headings."""
     tokens = tokens_of(page)
-    titles = [after.content for token, after in zip(tokens, tokens[1:], strict=False) if token.type == "heading_open"]
+    titles = [after.content for token, after in itertools.pairwise(tokens) if token.type == "heading_open"]
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 

@@ -3,9 +3,11 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ganrev.api
+from experiments.alignment import paste
 from ganrev.coding import container
 from ganrev.pixels import to_pillow
 from tests.docs.miniature import FULL, LEARNED, MODEL, ROOT
@@ -17,13 +19,15 @@ NUM_FACES = 12
 
 
 @pytest.fixture(scope="session")
-def material(tmp_path_factory) -> Path:
+def material(tmp_path_factory, drawn_faces) -> Path:
     """What the pages take for granted: pictures, faces to train on, and weights that a training left."""
     folder = tmp_path_factory.mktemp("material")
     faces = smooth_images(NUM_FACES, 128)
     to_pillow(faces[0]).save(folder / "face.jpg")
-    to_pillow(smooth_images(1, 300)[0, :, :, :240]).save(folder / "photo.jpg")
-    write_folder(folder / "photos", faces[:2])
+    paste(drawn_faces[0], np.random.default_rng(0))[0].save(folder / "photo.jpg", quality=95)
+    (folder / "photos").mkdir()
+    for number, face in enumerate(drawn_faces[:2]):
+        face.save(folder / "photos" / f"{number}.png")
     write_tar(folder / "faces.tar", {f"{number}.png": as_png(face) for number, face in enumerate(faces)})
     write_folder(folder / "more", faces)
     write_folder(folder / "held-out", smooth_images(4, 128, seed=1))

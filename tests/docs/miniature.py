@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import functools
 import glob
 import io
 import logging
@@ -16,9 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 
+from experiments import sweep
 from ganrev.cli import main
+from ganrev.configuration.overrides import table_path
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL = os.environ.get("GANREV_DOCS") == "full"
@@ -33,14 +37,21 @@ ADDED = {
     "run": [*RUNS, "hydra/job_logging=disabled", "hydra/hydra_logging=disabled"],
     "train": ["--cfg", "job"],
     "realism": ["-n", "2"],
+    "qr-codes": ["-n", "2"],
 }
 
-HEAVY = {"table2", "rd", "automatic"}  # which make dozens of runs
+# Of dozens of runs that a YAML file lists some will do.
+FEW: dict[str, tuple[str, set[str]]] = {
+    "table2": ("rows", {"WebP, 250 bytes", "JPEG 2000, 250 bytes", "PCA, 250 bytes", "GAN reversal, 250 bytes"}),
+    "rd": ("curves", {"GAN reversal", "PCA", "JPEG 2000"}),
+    "automatic": ("grid", {"quant.step"}),
+}
+FEW_SIZES = [120, 700]
 LEARNED = Path("learned")  # where the weights of learned codecs lie, which take hours to train
 
 # Commands that set up a machine, tools with tests of their own, or what takes long even in miniature.
 NOT_RUN = {"cd", "git", "pip", "pre-commit", "source", "jupyter", ".ci/run"}
-LONG = {"bench", "fetch-identity", "hash-rates", "latents"}
+LONG = {"alignment", "bench", "bench-report", "demo", "fetch-identity", "hash-rates", "latents"}
 
 _EXAMPLE_ID = re.compile(r"(.*-)0123456789ab(/?.*)")  # of a run, as `ganrev --help` writes it
 _LAUNCHER = re.compile(r"\+?hydra[/.]launcher.*")  # their processes take a minute: tests/test_launchers.py
@@ -110,16 +121,39 @@ def _small(words: list[str]) -> list[str]:
     words = [name for word in words for name in _expanded(word)]
     if FULL or not words or {"--help", "--version"} & set(words):
         return words
+    if words[0] in FEW:  # a command that is called as its default
+        words = [words[0], *words]
+    words = [words[0], *(_shortened(word) if word in FEW else word for word in words[1:])]
     added = ADDED.get(words[0], [])
     if any(word.startswith(("generator=", "generator._target_=")) for word in words):
         added = [word for word in added if not word.startswith("generator")]
     learned = [LEARNED / f"{word.removeprefix('codec=')}.safetensors" for word in words if word.startswith("codec=")]
     added = [*added, *(f"codec.path={path}" for path in learned if path.is_file())]
-    if HEAVY & set(words):
-        added = [*added, "data.limit=1"]
     if any(word.startswith("data.shard=") for word in words):
         added = [*added, "data.limit=4", "batch_size=1"]  # shards are made of whole batches
     return [word for word in words if not _LAUNCHER.fullmatch(word)] + added
+
+
+@functools.cache
+def _text_of(name: str) -> str:
+    """Return the YAML of a table, with few of its entries."""
+    experiment = yaml.safe_load(table_path(name).read_text(encoding="utf-8"))
+    kind, kept = FEW[name]
+    entries = experiment[kind]
+    if isinstance(entries, dict):
+        experiment[kind] = {key: entries[key] for key in kept}
+    else:
+        experiment[kind] = [entry for entry in entries if entry["label"] in kept]
+    assert len(experiment[kind]) == len(kept)
+    return yaml.safe_dump(experiment | ({"sizes": FEW_SIZES} if "sizes" in experiment else {}))
+
+
+def _shortened(name: str) -> str:
+    """Write that YAML below the folder at hand; returns its path."""
+    path = Path("few") / f"{name}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(_text_of(name), encoding="utf-8")
+    return str(path)
 
 
 def _expanded(word: str) -> list[str]:
@@ -138,12 +172,27 @@ def _call_here(words: list[str]) -> tuple[int, str]:
         words = [words[0], "--help"]
     printed = io.StringIO()
     status = 0
-    with _hydra_forgotten(), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+    with (
+        _hydra_forgotten(),
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(printed),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(sweep, "launch", _launch_here)
         try:
             main(words)
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else int(end.code is not None)
     return status, printed.getvalue()
+
+
+def _launch_here(overrides: list[str], records: Path) -> int:
+    """Take the place of `experiments.sweep.launch`, whose process takes half a minute in all."""
+    quiet = ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
+    folder = f"hydra.callbacks.jobs.folder={records.resolve()}"
+    status, printed = _call_here(["run", "--multirun", *overrides, *quiet, folder])
+    print(printed)
+    return status
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ PINNED = {
     if not line.startswith("#")
     for requirement in [Requirement(line)]
 }
-INSTALLED_EXTRAS = ("dev", "perceptual", "joblib", "submitit", "train", "demo")
+INSTALLED_EXTRAS = ("dev", "perceptual", "joblib", "submitit", "train", "qr", "demo")
 
 
 def own_requirements():

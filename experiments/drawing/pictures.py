@@ -13,7 +13,13 @@ from torch import Tensor
 
 from experiments.drawing.style import PAGE, STYLE, line_style
 
-_LOSSES = {"SSIM": "1 - SSIM", "MSSSIM": "1 - MS-SSIM", "MSE": "mean squared error", "L1": "mean absolute error"}
+_LOSSES = {
+    "SSIM": "1 - SSIM",
+    "MSSSIM": "1 - MS-SSIM",
+    "MSE": "mean squared error",
+    "L1": "mean absolute error",
+    "WeightedSum": "a weighted sum",
+}
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ganrev.evaluation.metrics import mean_and_interval
 _DARK = 0.55  # of the colour map's way: text on what is below it is white
 _GREYS = {"header": "0.15", "z": "0.5", "grid": "0.82"}  # of the levels
 _LEVELS = {"header": "header", "z": "z", "grid": "grid beyond z"}
+_MOST = {"ssim": 1.0}  # what no interval of so few pictures may exceed; none of these measures is below zero
 
 
 def draw_heat_map(table: pd.DataFrame, label: str, y_label: str, x_label: str) -> Figure:
@@ -59,7 +60,8 @@ def draw_lines(frame: pd.DataFrame, x: str, x_label: str, measures: Mapping[str,
         axes = figure.subplots(len(measures), 1, sharex=True, squeeze=False).ravel()
         for ax, (key, label) in zip(axes, measures.items(), strict=True):
             half = ordered[f"{key}_ci95"].astype(float).fillna(0)
-            ax.fill_between(ordered[x], ordered[key] - half, ordered[key] + half, color="0.85", linewidth=0)
+            low, high = (ordered[key] - half).clip(lower=0), (ordered[key] + half).clip(upper=_MOST.get(key))
+            ax.fill_between(ordered[x], low, high, color="0.85", linewidth=0)
             ax.plot(ordered[x], ordered[key], **line_style(0))
             ax.set_ylabel(label)
             ax.grid(visible=True)

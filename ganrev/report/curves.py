@@ -176,6 +176,8 @@ def _draw(lines: Sequence[Line], measure: str, label: str) -> Figure:
 def _label_bytes(ax: Axes, sizes: Sequence[float]) -> None:
     ax.set_xlabel("bytes, whole file")
     ax.grid(alpha=0.25, linewidth=0.5)
+    if sizes and max(sizes) < 1.25 * min(sizes):  # files of equal size stand close together
+        ax.set_xlim(0.8 * min(sizes), 1.25 * max(sizes))
     if sizes and max(sizes) > 10 * min(sizes):
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(ScalarFormatter())

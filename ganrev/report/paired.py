@@ -58,7 +58,7 @@ class PairedResult:
         if self.wins + self.losses == 0:
             return "all equal"
         if not self.deciding:
-            return "every picture agrees" if not (self.wins and self.losses) else "undecided"
+            return "all agree" if not (self.wins and self.losses) else "undecided"
         more = len(self.deciding) - _NUM_NAMED
         return ", ".join(self.deciding[:_NUM_NAMED]) + (f" and {more} more" if more > 0 else "")
 

@@ -109,9 +109,9 @@ def read_reported(folders: Sequence[Path], table: str = "table1") -> list[Report
 def _own_words(run: RunFolder) -> list[str]:
     """Return the codec's choice, then the options that make it of the defaults; nothing of its pictures."""
     words = [word for word in in_words(run.config).split(" ") if not word.startswith("data")]
-    codec = next(word for word in words if word.startswith("codec="))
+    codec = next(word for word in words if word.startswith(("codec=", "codec._target_=")))  # the latter: a user's own
     others = [word.removeprefix("codec.") for word in words if word != codec]
-    return [codec.removeprefix("codec="), *others]
+    return [codec.partition("=")[2].rpartition(".")[2], *others]
 
 
 def _anchor(words: Sequence[str], name: str, taken: set[str]) -> str:

@@ -34,7 +34,7 @@ def test_fewer_bytes_win(stored):
     result = only(compare_runs(read_reported(stored.of("jpeg1", "jpeg10"))), "num_bytes")
     assert result.mean < 0
     assert result.wins == result.num_images
-    assert result.verdict == "every picture agrees"
+    assert result.verdict == "all agree"
 
 
 def test_a_lossless_run_wins_by_an_infinite_psnr(stored):
@@ -58,7 +58,7 @@ def test_the_images_that_decide():
     names = ["a", "b", "c", "d"]
     assert paired._deciding(names, np.array([5.0, 3.0, -1.0, -1.0])) == ["a", "b"]
     assert paired._deciding(names, np.array([-5.0, 3.0, -1.0, 2.0])) == ["a"]
-    assert paired._deciding(names, np.array([5.0, 3.0, 0.0, 2.0])) == []  # every picture agrees
+    assert paired._deciding(names, np.array([5.0, 3.0, 0.0, 2.0])) == []  # all agree
     assert paired._deciding(names, np.array([1.0, -1.0, 2.0, -2.0])) == []  # there is nothing to decide
 
 

@@ -29,6 +29,7 @@ SHIPPED = (
     Component("ganrev", "MIT", "the code, LICENSE"),
     Component("ganrev/weights/embedded.*", _CELEBA, "weights, latents and hashes of faces, made from CelebA"),
     Component("ganrev/weights/frame.*", _CELEBA, "the network that refines the frame of a face, made from CelebA"),
+    Component("baselines/learned/weights/*", _CELEBA, "weights of the learned opponents, made from CelebA"),
     Component("img-comparison-slider 8.0.7", "MIT", "npm package, inside the page of `ganrev report`"),
     Component("tablesort 5.7.1", "MIT", "npm package, inside the page of `ganrev report`"),
 )

@@ -2,7 +2,7 @@
 
 The plain loop does what public re-implementations do: one image at a time, float32, Adam at a constant rate, weight
 gradients left on. Generator, loss and pictures are the same for both; lane-steps are compared with lane-steps, and the
-race is to the SSIM that the plain loop has after 300 steps.
+race is to the SSIM that the plain loop has after 300 steps. What latents beyond z and automatic mode cost comes last.
 """
 
 import copy
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from experiments.bench import measures, points
 from experiments.bench.drawing import draw_bench
+from experiments.bench.levels import levels
 from experiments.bench.load import load
 from experiments.bench.plain import plain_generator
 from experiments.bench.race import curves, race, tile
@@ -92,7 +93,8 @@ def measure(codec: GanCodec, images: Tensor, plan: points.Plan) -> tuple[pd.Data
 
 def describe(frame: pd.DataFrame) -> str:
     """Return the ratios and shares as a short table, a line each."""
-    shown = frame[frame["unit"].isin(["times", "share", "SSIM"]) | (frame["measure"] == "decode")]
+    told = frame["measure"].isin(["decode", "seconds_to_encode"])
+    shown = frame[frame["unit"].isin(["times", "share", "SSIM"]) | told]
     lines = []
     for row in shown.itertuples():
         lanes = "" if pd.isna(row.lanes) else f", {row.lanes:.0f} at a time"
@@ -133,6 +135,7 @@ def run(plan: points.Plan, overrides: Sequence[str], faces: Path | None, out: Pa
     images, source = load_faces(faces, codec, plan.num_images)
     apart = points.memory(plan, overrides) + load(plan.jobs, plan.num_load_steps, plan.num_long_rounds, overrides)
     frame, ssim, operators = measure(codec, images, plan)
+    apart += levels(codec, overrides, images, plan)
     frame = pd.concat([frame, pd.DataFrame(apart)], ignore_index=True).sort_values("point", kind="stable")
     frame.to_csv(out / "bench.csv", index=False)
     ssim.to_csv(out / "ssim.csv", index=False)

@@ -55,6 +55,15 @@ def test_an_ssim_that_is_never_reached_takes_for_ever():
     assert rows.loc[("ssim_apart", "ganrev - plain"), "median"] == pytest.approx(-0.6)
     assert "plain - plain" not in rows.index.get_level_values("variant")
     assert rows.loc[("time_to_plain_ssim", "plain / ganrev"), "median"] == 0
+    assert rows.loc[("time_to_near", "plain / ganrev"), "median"] == 0
+
+
+def test_a_thousandth_below_the_plain_loops_end_is_near_enough():
+    found = race_of([[0.1, 0.8995, 0.9]] * 2, [[0.1, 0.8992, 0.8]] * 2)
+    rows = pd.DataFrame(points.to_plain_ssim(found)).set_index(["measure", "variant"])["median"]
+    assert rows["time_to_plain_ssim", "plain / ganrev"] == 0
+    assert rows["time_to_near", "plain / ganrev"] == 20
+    assert rows["time_of_both_to_near", "plain / ganrev"] == 10
 
 
 def test_after_an_early_end_the_last_step_stands():

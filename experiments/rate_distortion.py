@@ -103,7 +103,7 @@ def notes_on(frame: pd.DataFrame) -> list[str]:
         )
     fewer = [one for one in shown_measures(frame) if (frame[f"{one.key}_n"] < frame["num_images"]).any()]
     if fewer:
-        num = int(min(frame[f"{one.key}_n"].min() for one in fewer))
+        num = int(max(frame[f"{one.key}_n"].max() for one in fewer))
         lines.append(
             f"{', '.join(one.name for one in fewer)}: of the first {num} pictures; score_limit=null takes all."
         )

@@ -197,7 +197,7 @@ def _launch_here(overrides: list[str], records: Path) -> int:
 
 @contextlib.contextmanager
 def _hydra_forgotten() -> Iterator[None]:
-    """Restore what Hydra leaves behind in a process: its instance, arguments, handlers of logs."""
+    """Restore what Hydra leaves behind in a process: its instance, arguments, handlers of logs, loggers it disabled."""
     root = logging.getLogger()
     handlers, level, arguments = root.handlers[:], root.level, sys.argv
     try:
@@ -207,5 +207,8 @@ def _hydra_forgotten() -> Iterator[None]:
             root.removeHandler(handler)
             handler.close()
         root.setLevel(level)
+        for logger in logging.Logger.manager.loggerDict.values():
+            if isinstance(logger, logging.Logger):
+                logger.disabled = False
         sys.argv = arguments
         GlobalHydra.instance().clear()

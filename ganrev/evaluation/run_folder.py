@@ -65,7 +65,7 @@ class RunFolder:
 
     @classmethod
     def finished(cls, path: str | Path) -> "RunFolder":
-        """Return a finished run; ValueError for any other folder."""
+        """Return a finished run whose record is what was written; ValueError for any other folder."""
         run = cls(path)
         missing = [file.name for file in (run._config, run._summary) if not file.is_file()]
         if missing:
@@ -73,6 +73,7 @@ class RunFolder:
                 f"{path} is no finished run: it has no {' and no '.join(missing)}; "
                 "give folders like results/runs/<run_id>"
             )
+        run.check()
         return run
 
     @property
@@ -95,9 +96,16 @@ class RunFolder:
             return str(error) or type(error).__name__
         return find_damage(self.path)
 
+    def check(self) -> None:
+        """Raise ValueError where the record of a finished run is not what was written."""
+        if damage := self.find_damage():
+            raise ValueError(
+                f"{self} is damaged: {damage}; give the command that made it again, and it is computed anew"
+            )
+
     def set_aside(self) -> Path:
-        """Give the folder another name, under which no run looks for it; returns that."""
-        names = (self.path.with_name(f"{self.name}.damaged-{number}") for number in itertools.count(1))
+        """Give the folder a hidden name, under which nothing looks for runs; returns that."""
+        names = (self.path.with_name(f".{self.name}.damaged-{number}") for number in itertools.count(1))
         return self.path.rename(next(path for path in names if not path.exists()))
 
     # ---- the record

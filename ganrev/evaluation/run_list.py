@@ -1,5 +1,6 @@
 """A list of stored runs: the options, scores, time and commit of each."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +12,8 @@ from omegaconf import DictConfig
 from ganrev.configuration.configs import load_config, to_dict
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.paths import config_dir
+
+_logger = logging.getLogger(__name__)
 
 _GROUPS = ("codec", "generator", "loss", "quant", "entropy", "reversal", "data")
 _INSIDE_CODEC = ("generator", "loss", "quant", "entropy", "reversal")
@@ -67,11 +70,19 @@ def read_runs(folder: Path, sort: str = "when", last: int | None = None) -> list
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}; give one of runs, such as results/runs")
     runs = [RunFolder(path) for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
-    found = [_read(run) for run in runs if run.is_finished]
+    found = [_read(run) for run in runs if run.is_finished and _is_whole(run)]
     if not found:
         raise ValueError(f"there is no finished run in {folder}; `ganrev run` makes one")
     ordered = sorted(found, key=_SORT_KEYS[sort])
     return ordered if last is None else ordered[-last:]
+
+
+def _is_whole(run: RunFolder) -> bool:
+    """Return whether a finished run's record is what was written; say so where it is not."""
+    damage = run.find_damage()
+    if damage:
+        _logger.warning("%s is left out: it is damaged: %s", run, damage)
+    return not damage
 
 
 def _read(run: RunFolder) -> StoredRun:

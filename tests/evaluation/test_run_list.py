@@ -51,7 +51,8 @@ def store(folder, *overrides, time="2026-01-02T03:04:05+00:00", **mean):
     OmegaConf.save(compose_config(*overrides), folder / "config.yaml", resolve=True)
     summary = {"num_images": 2, "mean": {"num_bytes": 100.0, "psnr": 30.0, "ssim": 0.9} | mean}
     (folder / "summary.json").write_text(json.dumps(summary))
-    origin = {"time": time, "commit": "0123456789abcdef", "dirty": True}
+    (folder / "rows.csv").write_text("name\na\nb\n")
+    origin = {"data": "ab", "time": time, "commit": "0123456789abcdef", "dirty": True}
     (folder / "provenance.json").write_text(json.dumps(origin))
 
 
@@ -83,3 +84,11 @@ def test_there_is_nothing_to_list(tmp_path):
         read_runs(tmp_path)
     with pytest.raises(ValueError, match="there is no folder"):
         read_runs(tmp_path / "runs")
+
+
+def test_damaged_runs_are_left_out_and_named(stored, caplog):
+    (stored / "jpeg-b" / "config.yaml").write_text("")
+    (stored / "png-a").rename(stored / ".png-a.damaged-1")
+    store(stored / "png-e", "codec=png")
+    assert [run.folder.name for run in read_runs(stored)] == ["png-e"]
+    assert "jpeg-b is left out: it is damaged" in caplog.text

@@ -94,6 +94,7 @@ def test_pictures_of_celeba_may_not_be_redistributed(stored, tmp_path):
     shutil.copytree(stored.runs["jpeg1"], folder)
     run = RunFolder(folder)
     run.write_rows(run.rows.assign(celeba_id=[None, 7, None, None, None, None]))
+    run.write_summary(run.summary)  # with new sums
     text = write_report([folder], tmp_path / "r.html").read_text(encoding="utf-8")
     body = text[text.index("<body>") :]
     assert body.index("may not be redistributed") < body.index("<h1>")
@@ -113,6 +114,7 @@ def test_names_and_options_cannot_break_the_page(stored, tmp_path):
     config = OmegaConf.load(folder / "config.yaml")
     config.out = "</pre><script>alert(1)</script>"
     OmegaConf.save(config, folder / "config.yaml")
+    RunFolder(folder).write_summary(RunFolder(folder).summary)  # with new sums
     assert "<script>alert" not in write_report([folder], tmp_path / "r.html").read_text(encoding="utf-8")
 
 
@@ -130,6 +132,7 @@ def test_originals_that_are_gone_come_from_a_lossless_run(stored, tmp_path):
         shutil.copytree(stored.runs[scheme], folder)
         text = (folder / "config.yaml").read_text().replace(str(stored.drawings), str(tmp_path / "gone"))
         (folder / "config.yaml").write_text(text)
+        RunFolder(folder).write_summary(RunFolder(folder).summary)  # with new sums
     originals, note = find_originals(read_reported(list(folders.values())))
     assert (len(originals), note) == (6, "")
     originals, note = find_originals(read_reported([folders["jpeg1"]]))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.utils import instantiate
+from torch import Tensor
 
 from ganrev.codecs.base import Codec
 from ganrev.data.pictures import Pictures
@@ -18,6 +19,7 @@ from ganrev.progress import ProgressBar
 
 TOLERANCE = 1e-3
 _COMPARED = ("psnr", "ssim")
+_MOST_APART = 1e-3  # share of samples that another machine may draw more than one level apart
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,7 @@ def _check_complete(run: RunFolder, pictures: Pictures) -> None:
             f"{run}: {len(rows)} rows, but {len(run.blob_names)} files, or files of other names; "
             "repeat the run with force=true"
         )
-    if damage := run.find_damage():
-        raise ValueError(f"{run} is damaged: {damage}; give the command that made it again, and it is computed anew")
+    run.check()
 
 
 def _rescore(run: RunFolder, pictures: Pictures) -> tuple[float, float]:
@@ -89,12 +90,25 @@ def _rescore(run: RunFolder, pictures: Pictures) -> tuple[float, float]:
         for name, image in zip(pictures.names, pictures.images, strict=True):
             if name not in rows.index:
                 continue  # a picture that failed
-            scores = distortion(image, copy.decoded(name))
+            drawn = copy.decoded(name)
+            _check_same(run, name, drawn)
+            scores = distortion(image, drawn)
             for key in change:
                 before, now = float(rows.loc[name, key]), scores[key]
                 apart = 0.0 if before == now else abs(before - now)
                 change[key] = max(change[key], math.inf if math.isnan(apart) else apart)  # max would drop NaN
     return change["psnr"], change["ssim"]
+
+
+def _check_same(run: RunFolder, name: str, drawn: Tensor) -> None:
+    """Raise ValueError where a stored decoded picture is not what its file draws, uint8 [3, H, W], now."""
+    try:
+        stored = run.decoded(name)
+    except OSError as error:
+        raise ValueError(f"{run}: the decoded picture of {name} cannot be read: {error}") from error
+    apart = stored.shape != drawn.shape or float(((stored.int() - drawn.int()).abs() > 1).float().mean())
+    if apart > _MOST_APART:
+        raise ValueError(f"{run}: the decoded picture of {name} is not what its file draws; repeat it with force=true")
 
 
 def _encode_alone(run: RunFolder, codec: Codec, pictures: Pictures, num_pictures: int) -> float:

@@ -30,3 +30,16 @@ def test_verify_passes_a_sound_run_and_names_one_whose_scores_were_changed(commo
     printed, status = call("verify", run)
     assert status == 1
     assert "CHANGED by more than 1e-3" in printed
+
+
+def test_a_decoded_picture_that_its_file_does_not_draw_is_noticed(common, tmp_path, capsys):
+    run = runner.run(composition.compose_config([*common, f"out={tmp_path}"]))
+    first, second = sorted((run / "decoded").iterdir())[:2]
+    first.write_bytes(second.read_bytes())
+    _, status = call("verify", run)
+    assert status == 2
+    assert f"decoded picture of {first.stem} is not what its file draws" in capsys.readouterr().err
+    first.unlink()
+    _, status = call("verify", run)
+    assert status == 2
+    assert f"decoded picture of {first.stem} cannot be read" in capsys.readouterr().err

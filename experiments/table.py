@@ -65,6 +65,8 @@ class Row:
 
 def read_rows(experiment: dict[str, Any]) -> list[Row]:
     """Return the rows of an experiment's YAML; ValueError where one is not label, overrides and perhaps paper."""
+    if not isinstance(experiment["rows"], list):
+        raise ValueError(f"expected rows as a list of label and overrides, got {experiment['rows']!r}")
     rows = []
     for number, content in enumerate(experiment["rows"], start=1):
         if not isinstance(content, dict) or not {"label", "overrides"} <= set(content) <= {

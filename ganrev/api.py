@@ -39,6 +39,8 @@ def load_codec(name: str = "gan", *overrides: str, **options: Any) -> Codec:
     """
     if not isinstance(name, str) or "=" in name:
         raise ValueError(f"expected the name of a codec, such as gan, before any overrides, got {name!r}")
+    if choice := next((word for word in overrides if word.startswith("codec=")), None):
+        raise ValueError(f"the codec is {name} and {choice}: give one of the two")
     cfg = compose_config([f"codec={name}", *to_overrides(options), *overrides])
     try:
         return instantiate(cfg.codec)

@@ -68,6 +68,8 @@ def test_mistakes_are_told():
         ganrev.load_codec("jpeg", **{"codec.quality": 1000})
     with pytest.raises(HydraException, match="jepg"):
         ganrev.load_codec("jepg")
+    with pytest.raises(ValueError, match="the codec is gan and codec=jpeg: give one of the two"):
+        ganrev.load_codec("gan", "codec=jpeg")
     with pytest.raises(HydraException, match="nonsense"):
         ganrev.load_codec("jpeg", nonsense=3)
     with pytest.raises(ValueError, match=r"options \(quant\) belong to a codec's name"):

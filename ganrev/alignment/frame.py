@@ -10,6 +10,7 @@ from PIL import Image
 
 FRAME_SIZE = 128  # side of the picture, rows 57-184 and columns 25-152 of CelebA's aligned images
 _MIDDLE = FRAME_SIZE / 2
+_LARGEST = 1e6  # pixels, or degrees: no photo that is read is so wide
 _MARGIN = 4  # pixels around the frame that interpolation may read
 _MOST_PIXELS_PER_PIXEL = 4  # of the photo, for one of the picture, that are resampled; more are averaged before
 
@@ -27,7 +28,7 @@ class Frame:
         angle: in degrees, clockwise, by which the upright frame is turned to lie on the photo.
 
     Raises:
-        ValueError: a number is not finite, or the side is not positive.
+        ValueError: a number is not finite or beyond any photo's, or the side is under a pixel.
     """
 
     x: float
@@ -36,8 +37,9 @@ class Frame:
     angle: float = 0.0
 
     def __post_init__(self) -> None:
-        if not all(map(math.isfinite, (self.x, self.y, self.side, self.angle))) or self.side <= 0:
-            raise ValueError(f"expected a frame of finite numbers and a positive side, got {self}")
+        numbers = (self.x, self.y, self.side, self.angle)
+        if not all(abs(number) <= _LARGEST for number in numbers) or self.side < 1:  # NaN is not, either
+            raise ValueError(f"expected a frame of finite numbers and a side of at least a pixel, got {self}")
 
     @staticmethod
     def from_points(points: np.ndarray, template: np.ndarray, weights: Sequence[float] | None = None) -> "Frame":

@@ -239,12 +239,14 @@ def sample(number: int, output: Path, prior: Literal["cube", "faces"], overrides
     import torch
     from hydra.utils import instantiate
 
+    from ganrev.configuration.options import Whole, check_option
     from ganrev.configuration.overrides import compose_config
     from ganrev.pixels import to_grid, to_images, to_png
 
     cfg = compose_config(list(overrides))
     generator = instantiate(cfg.generator)
-    z = generator.sample(number, torch.Generator().manual_seed(cfg.seed), prior)
+    seed = check_option(Whole, "seed", cfg.seed)
+    z = generator.sample(number, torch.Generator().manual_seed(seed), prior)
     with torch.no_grad():
         images = torch.cat([to_images(generator(part)) for part in z.split(16)])
     write_whole(output, to_png(to_grid(images)))

@@ -99,8 +99,10 @@ class Page:
         """Put a face into the row."""
         try:
             asked = json.loads(await _body(request))
+            if not isinstance(asked, dict):
+                raise TypeError("no object")
             photo, wish, frame = self._photo(request), _wish(asked), _frame(asked["frame"])
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except (KeyError, TypeError, RecursionError, json.JSONDecodeError) as error:
             raise ValueError(f"expected frame and bytes or quality as JSON ({error})") from error
         picture = await run_in_threadpool(frame.cut, photo.picture, self.image_size)
         return JSONResponse({"name": self.jobs.add(from_pillow(picture), wish).name})

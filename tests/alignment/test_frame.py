@@ -87,9 +87,11 @@ def test_a_margin_leaves_room_around_the_frame():
     assert np.array_equal(np.asarray(cut), pixels[70:230, 70:230])
 
 
-@pytest.mark.parametrize("numbers", [(0, 0, 0), (0, 0, -3), (math.nan, 0, 10), (0, 0, 10, math.inf)])
+@pytest.mark.parametrize(
+    "numbers", [(0, 0, 0), (0, 0, -3), (math.nan, 0, 10), (0, 0, 10, math.inf), (1e308, 0, 1e308), (0, 0, 1e-4)]
+)
 def test_impossible_frames_are_refused(numbers):
-    with pytest.raises(ValueError, match="expected a frame of finite numbers and a positive side"):
+    with pytest.raises(ValueError, match="expected a frame of finite numbers and a side of at least a pixel"):
         Frame(*numbers)
 
 

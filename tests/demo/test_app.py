@@ -99,6 +99,8 @@ def test_wishes_that_cannot_be(ask, photo):
     ):
         body = json.dumps(wish | {"frame": found["frame"]})
         assert sentence in ask("POST", f"/photos/{found['name']}/jobs", body)[2]["error"]
+    for body in (b"[]", b"[" * 100_000, b"null"):
+        assert "expected frame and bytes or quality" in ask("POST", f"/photos/{found['name']}/jobs", body)[2]["error"]
     lost = json.dumps({"bytes": 250, "frame": {"x": -5000, "y": 0, "side": 100, "angle": 0}})
     assert "does not touch the picture" in ask("POST", f"/photos/{found['name']}/jobs", lost)[2]["error"]
 

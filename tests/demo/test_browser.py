@@ -168,6 +168,7 @@ def test_a_pasted_picture(page, photo):
         list(photo[0]),
     )
     page.locator("#adjust").wait_for()
+    assert page.locator("#error").is_hidden()
 
 
 def test_by_keys_alone(page, photo):

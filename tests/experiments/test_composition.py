@@ -66,6 +66,7 @@ def test_an_override_that_no_row_reads_is_warned_about(tmp_path, common, caplog)
         ([{"label": "a", "overrides": ["codec=png"], "paper": {"vmaf": 1}}], "got vmaf"),
         ([{"label": "a", "overrides": ["codec=png"]}] * 2, "a label of its own"),
         ([], "at least one row"),
+        (3, "expected rows as a list of label and overrides, got 3"),
         ([{"label": f, "overrides": [f"codec={f}"]} for f in ("png", "pgn")], "codec/pgn"),
     ],
 )

@@ -73,6 +73,9 @@ def test_files_of_such_names_that_were_swapped_are_noticed(copied, monkeypatch, 
     assert status_of("verify", copied) == 2
     assert f"{copied} is damaged: blobs/NA.gr is not what was written" in capsys.readouterr().err
     (copied.path / SUMS).unlink()  # as in runs of older versions
+    assert status_of("verify", copied) == 2
+    assert "the decoded picture of NA is not what its file draws" in capsys.readouterr().err
+    shutil.rmtree(copied.path / "decoded")
     assert status_of("verify", copied) == 1
     assert "CHANGED by more than 1e-3" in capsys.readouterr().out
 
@@ -95,6 +98,7 @@ def test_pictures_that_have_other_names_now_are_not_taken_for_failed_ones(odd, c
         file.rename(file.with_name(f"face_{file.name}"))
     text = (copied.path / "config.yaml").read_text()
     (copied.path / "config.yaml").write_text(text.replace(str(odd[0] / "pictures"), str(tmp_path / "renamed")))
+    (copied.path / SUMS).unlink()  # what verify finds without them
     assert status_of("verify", copied) == 2
     assert f"error: the pictures that {copied} compressed are no longer the same" in capsys.readouterr().err
 
@@ -106,13 +110,16 @@ def test_rows_that_are_missing_are_noticed(copied, kept_lines, monkeypatch, caps
     assert status_of("verify", copied) == 2
     complaint = capsys.readouterr().err
     if kept_lines:
-        assert f"{kept_lines - 1} rows and 0 failures do not make up its 5 pictures" in complaint
+        assert f"{copied} is damaged: its summary speaks of other than {kept_lines - 1} rows" in complaint
     else:
         assert f"{rows} is empty or damaged" in complaint
 
 
 def test_a_file_that_is_missing_is_noticed(copied, monkeypatch, capsys):
     (copied.path / "blobs" / "NA.gr").unlink()
+    assert status_of("verify", copied) == 2
+    assert f"{copied} is damaged: blobs/NA.gr cannot be read" in capsys.readouterr().err
+    (copied.path / SUMS).unlink()
     assert status_of("verify", copied) == 2
     assert "5 rows, but 4 files" in capsys.readouterr().err
 

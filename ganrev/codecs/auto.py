@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from ganrev.codecs.base import EncodeReport, check_images
 from ganrev.codecs.lanes import reverse_pictures
 from ganrev.codecs.latent_codec import LatentCodec
-from ganrev.codecs.rate_control import GRID_BUDGET, Z_BUDGET, Found, RateBudget, RateController, Target
+from ganrev.codecs.rate_control import GRID_BUDGET, Z_BUDGET, Found, RateBudget, RateController
 from ganrev.codecs.symbol_search import SymbolSearch
+from ganrev.codecs.target import Target
 from ganrev.coding import container
 from ganrev.coding.backends import Range
 from ganrev.coding.latent_coder import LatentCoder

@@ -36,9 +36,9 @@ class Problem:
     codes: Callable[[Tensor], np.ndarray]
     grid: tuple[Generator, Tensor] | None = None
 
-    def distortion(self, symbols: Tensor) -> Tensor:
-        """Return the loss [L] of symbols [L, D], whole or not; differentiable."""
-        return self.loss(self.generator(symbols * self.step_sizes), self.targets)
+    def distortion(self, symbols: Tensor, judge: nn.Module | None = None) -> Tensor:
+        """Return the loss [L] of symbols [L, D], whole or not, or another where there is a judge; differentiable."""
+        return (judge or self.loss)(self.generator(symbols * self.step_sizes), self.targets)
 
     def lengths(self, symbols: Tensor) -> CodeLengths:
         """Return the code lengths that hold near symbols int32 [L, D]."""

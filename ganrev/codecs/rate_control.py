@@ -1,30 +1,23 @@
 """Files of a given size, or of a given quality: change lambda until they have it."""
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from ganrev.codecs.symbol_search import SymbolSearch
-from ganrev.coding.quantiser import Effort, dequantise, step_size_for
+from ganrev.codecs.target import LAMBDAS, NEAR, Target
+from ganrev.coding.quantiser import Effort, dequantise
 from ganrev.reversal.reversing import lane_rng
 
 _HIT = (
     0.98  # a target is hit where a file has at least this share of the size, or of the distortion, and no more than all
 )
-_NEAR = 1.1  # a file that is larger by up to this factor, or better, is trimmed to the target
-_AIM = 1.03  # so this is what a search aims at
 # Files of B bytes were found on validation faces at lambda near 1e-4 (230 / B)^4 times the loss's curvature with z
 # alone, and near 5e-4 (270 / B)^1.6 with a grid.
-_Z_LAMBDA, _Z_BYTES = 1e-4, 230
+_Z_LAMBDA, _Z_BYTES, _Z_POWER = 1e-4, 230, 4.0
 _GRID_LAMBDA, _GRID_BYTES, _GRID_POWER = 5e-4, 270, 1.6
-_LAMBDAS = (1e-7, 1.0)  # between which lambda is looked for
-# At first a file is taken to need lambda ** -0.25 bytes, and its distortion to grow as lambda ** 0.2; after two tries
-# the power is measured, and clamped to bounds.
-_SIZE_POWER, _SIZE_POWER_BOUNDS = 0.25, (0.1, 1.0)
-_DISTORTION_POWER, _DISTORTION_POWER_BOUNDS = 0.2, (0.15, 1.0)
-_SEARCH = Effort(num_steps=40, lr=0.04, num_rounds=25)
+_SEARCH = Effort(num_steps=60, lr=0.04, num_rounds=25)
 _AGAIN = Effort(num_steps=20, lr=0.04, num_rounds=15)
 
 
@@ -40,56 +33,11 @@ class RateBudget:
 
     search: Effort = _SEARCH
     again: Effort = _AGAIN
-    num_searches: int = 5
+    num_searches: int = 4
 
 
 Z_BUDGET = RateBudget()
-GRID_BUDGET = RateBudget(search=Effort(num_steps=60, lr=0.05, num_rounds=25))
-
-
-@dataclass
-class LambdaSearch:
-    """The lambda of the next try, and the bounds between which a better one may lie."""
-
-    lmbda: float
-    low: float = _LAMBDAS[0]
-    high: float = _LAMBDAS[1]
-    last: tuple[float, float] | None = None  # lambda and outcome of the last try
-
-    def power(self, outcome: float, guess: float, bounds: tuple[float, float]) -> float:
-        """Return the power of lambda with which the outcome changes, measured between this try and the last."""
-        last, self.last = self.last, (self.lmbda, outcome)
-        if last is None or abs(apart := math.log(self.lmbda / last[0])) < 0.05:
-            return guess
-        low, high = bounds
-        return min(max(abs(math.log(outcome / last[1]) / apart), low), high)
-
-    def move(self, raise_it: bool, guess: float) -> None:
-        """Set the next lambda: the guess, or the middle of the bounds where the guess lies outside them."""
-        if raise_it:
-            self.low = max(self.low, self.lmbda)
-        else:
-            self.high = min(self.high, self.lmbda)
-        self.lmbda = guess if self.low < guess < self.high else math.sqrt(self.low * self.high)
-
-    def loosen(self) -> None:
-        """Widen the bounds a little, and go on from the last tries."""
-        self.low, self.high = max(_LAMBDAS[0], self.low / 1.3), min(_LAMBDAS[1], self.high * 1.3)
-
-
-@dataclass(frozen=True)
-class Target:
-    """What files must have: a size, or a quality.
-
-    Attributes:
-        num_bytes: the most that a file may take; None where a quality is asked for.
-        judge: the distortion in which a quality is asked for; None for the loss that is searched with.
-        limit: the most of it that is allowed.
-    """
-
-    num_bytes: int | None = None
-    judge: nn.Module | None = None
-    limit: float = math.inf
+GRID_BUDGET = RateBudget(search=Effort(num_steps=100, lr=0.05, num_rounds=25))
 
 
 @dataclass(frozen=True)
@@ -97,7 +45,7 @@ class Found:
     """Symbols of one picture, and the file that they make.
 
     Attributes:
-        lmbda: that they were searched for with.
+        lmbda: that the search for them ended with.
         step_size: of the quantiser.
         symbols: int32 [D].
         blob: the file.
@@ -123,14 +71,14 @@ class Found:
     @property
     def exhausted(self) -> bool:
         """Whether bytes cost next to nothing already, so that finer rounding would not be visible."""
-        return self.lmbda < 10 * _LAMBDAS[0]
+        return self.lmbda < 10 * LAMBDAS[0]
 
 
 @dataclass
 class Candidate:
-    """A picture's best file so far, one that could be trimmed, and the lambda to try next."""
+    """A picture's best file so far, one that could be trimmed, and the lambda to begin the next search with."""
 
-    search: LambdaSearch
+    lmbda: float
     best: Found | None = None
     spare: Found | None = None  # of the files that are larger, or better, than asked for the nearest
 
@@ -139,7 +87,7 @@ class Candidate:
         """Whether no further search is needed."""
         if self.best is not None and self.best.hit:
             return True
-        return self.spare is not None and 1 / _NEAR <= self.spare.ratio <= _NEAR
+        return self.spare is not None and 1 / NEAR <= self.spare.ratio <= NEAR
 
 
 class RateController:
@@ -161,27 +109,24 @@ class RateController:
         self.target, self.budget = target, budget
         self.rngs = [lane_rng(seed, image, 0) for image in images]
         self.latents: list[Tensor | None] = [None] * len(images)  # where the last search of each picture came to
-        self.candidates = [Candidate(LambdaSearch(self._first_lambda())) for _ in images]
+        self.candidates = [Candidate(self._first_lambda()) for _ in images]
 
     def _first_lambda(self) -> float:
         num_bytes = self.target.num_bytes
         if self.coder.levels == "z" or num_bytes is None:
             # Not above 30 times: a search that begins at too high a lambda leaves little to begin the next one from.
-            lmbda = _Z_LAMBDA * min(30.0, (_Z_BYTES / (num_bytes or _Z_BYTES)) ** (1 / _SIZE_POWER))
+            lmbda = _Z_LAMBDA * min(30.0, (_Z_BYTES / (num_bytes or _Z_BYTES)) ** _Z_POWER)
         else:
             lmbda = _GRID_LAMBDA * (_GRID_BYTES / num_bytes) ** _GRID_POWER
-        low, high = _LAMBDAS
-        return min(max(lmbda * self.search.curvature, low), high)
+        return _within(lmbda * self.search.curvature)
 
     def go_on(self, num_bytes: int) -> list[Found]:
         """Return files of another size; the search for each begins where its last one came to."""
         if self.target.num_bytes is None:
             raise ValueError("only files of a size can be followed by files of another size")
-        change = (self.target.num_bytes / num_bytes) ** (_GRID_POWER if self.coder.levels == "all" else 1 / _SIZE_POWER)
-        self.target = Target(num_bytes)
-        low, high = _LAMBDAS
-        lambdas = [min(max(self._best(one).lmbda * change, low), high) for one in self.candidates]
-        self.candidates = [Candidate(LambdaSearch(lmbda)) for lmbda in lambdas]
+        change = (self.target.num_bytes / num_bytes) ** (_GRID_POWER if self.coder.levels == "all" else _Z_POWER)
+        self.target = replace(self.target, num_bytes=num_bytes)
+        self.candidates = [Candidate(_within(self._best(one).lmbda * change)) for one in self.candidates]
         return self.run()
 
     def run(self) -> list[Found]:
@@ -205,31 +150,25 @@ class RateController:
         if not lanes:
             return
         images, candidates = self.images[lanes], [self.candidates[lane] for lane in lanes]
-        lambdas = [candidate.search.lmbda for candidate in candidates]
-        sizes = torch.tensor([step_size_for(lmbda, self.search.curvature) for lmbda in lambdas])
+        lmbda = torch.tensor([candidate.lmbda for candidate in candidates])
         last = [there for lane in lanes if (there := self.latents[lane]) is not None]
-        begins = torch.stack(last) if last else self.search.with_grid(self.z[lanes], images, sizes)
+        first_steps = self.search.step_sizes(lmbda)
+        begins = torch.stack(last) if last else self.search.with_grid(self.z[lanes], images, first_steps)
         rngs = [self.rngs[lane] for lane in lanes]
-        symbols, latents = self.search.search_symbols(begins, images, rngs, sizes, torch.tensor(lambdas), effort)
+        symbols, latents, lmbda = self.search.search_target(begins, images, rngs, lmbda, self.target, effort)
+        step_sizes = self.search.step_sizes(lmbda).tolist()
         for i, (lane, candidate) in enumerate(zip(lanes, candidates, strict=True)):
-            self.latents[lane] = latents[i]
-            if last:  # what went before makes a search find fewer bytes: bounds hold only roughly
-                candidate.search.loosen()
-            found = self._found(lane, symbols[i], float(sizes[i]), lambdas[i])
-            self._keep(candidate, found)
-            self._set_lambda(candidate.search, found.ratio)
+            self.latents[lane], candidate.lmbda = latents[i], float(lmbda[i])
+            self._keep(candidate, self._found(lane, symbols[i], step_sizes[i], candidate.lmbda))
 
     def _found(self, lane: int, symbols: Tensor, step_size: float, lmbda: float) -> Found:
         """Return symbols int32 [D] of a picture with the file that they make, and how it does."""
         blob, target = self.coder.write(symbols.numpy(), step_size), self.target
         loss = self._distortion(lane, symbols, step_size)
-        if target.num_bytes is not None:
-            ratio = len(blob) / target.num_bytes
-            rank = (ratio > 1, ratio if ratio > 1 else loss)
-        else:
-            ratio = self._distortion(lane, symbols, step_size, target.judge) / target.limit
-            rank = (ratio > 1, ratio if ratio > 1 else len(blob))
-        return Found(lmbda, step_size, symbols, blob, loss, ratio, rank)
+        judged = loss if target.judge is None else self._distortion(lane, symbols, step_size, target.judge)
+        ratio = target.ratio(len(blob), judged)
+        wanted = loss if target.num_bytes is not None else len(blob)  # of which there is to be little
+        return Found(lmbda, step_size, symbols, blob, loss, ratio, (ratio > 1, ratio if ratio > 1 else wanted))
 
     def _distortion(self, lane: int, symbols: Tensor, step_size: float, judge: nn.Module | None = None) -> float:
         latents = dequantise(symbols, self.coder.step_sizes(step_size))[None]
@@ -242,17 +181,6 @@ class RateController:
         spare = found.ratio > 1 if self.target.num_bytes is not None else found.ratio < _HIT
         if spare and (candidate.spare is None or abs(found.ratio - 1) < abs(candidate.spare.ratio - 1)):
             candidate.spare = found
-
-    def _set_lambda(self, search: LambdaSearch, ratio: float) -> None:
-        """Set a picture's next lambda: the one that is likely to come to a little more than was asked for."""
-        if self.target.num_bytes is not None:
-            power = search.power(
-                ratio, 1 / _GRID_POWER if self.coder.levels == "all" else _SIZE_POWER, _SIZE_POWER_BOUNDS
-            )
-            search.move(ratio > _AIM, search.lmbda * (ratio / _AIM) ** (1 / power))
-        else:
-            power = search.power(ratio, _DISTORTION_POWER, _DISTORTION_POWER_BOUNDS)
-            search.move(ratio <= 1 / _AIM, search.lmbda * (ratio * _AIM) ** (-1 / power))
 
     def _trim(self, lanes: list[int]) -> None:
         """Take symbols of files that are larger, or better, than asked for towards zero until they just are not."""
@@ -292,3 +220,8 @@ class RateController:
             middle = (few + many) // 2
             few, many = (few, middle) if reaches(moved(middle)) else (middle, many)
         return moved(many if target.num_bytes is not None else few)
+
+
+def _within(lmbda: float) -> float:
+    low, high = LAMBDAS
+    return min(max(lmbda, low), high)

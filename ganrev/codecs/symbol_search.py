@@ -14,13 +14,12 @@ from ganrev.codecs.polishing import cheapest_moves, polish
 from ganrev.codecs.prices import Prices
 from ganrev.codecs.problem import Problem
 from ganrev.codecs.renderer import Renderer
+from ganrev.codecs.rounding import Follow, descend
+from ganrev.codecs.target import Target
 from ganrev.coding.latent_coder import LatentCoder
-from ganrev.coding.quantiser import Effort
+from ganrev.coding.quantiser import Effort, step_size_for
 from ganrev.pixels import to_x
-from ganrev.progress import ProgressBar
-from ganrev.reversal.descent import Descent
 
-_BETAS = (0.8, 0.95)  # of Adam: a short descent needs averages over few steps
 _BATCH_SIZE = 16  # pictures compared at a time
 
 
@@ -95,11 +94,53 @@ class SymbolSearch:
 
         def search_part(lanes: list[int]) -> tuple[Tensor, Tensor]:
             problem = self._problem(images[lanes], step_sizes[lanes], lmbda[lanes])
-            found = search(problem, z[lanes].to(device.torch_device), effort, [rngs[lane] for lane in lanes])
-            return found[0].cpu(), found[1].cpu()
+            _, symbols, latents = search(
+                problem, z[lanes].to(device.torch_device), effort, [rngs[lane] for lane in lanes]
+            )
+            return symbols.cpu(), latents.cpu()
 
         symbols, latents = zip(*device.in_parts(search_part, len(images)), strict=True)
         return torch.cat(symbols), torch.cat(latents)
+
+    def search_target(
+        self,
+        z: Tensor,
+        images: Tensor,
+        rngs: Sequence[torch.Generator],
+        lmbda: Tensor,
+        target: Target,
+        effort: Effort,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Search for symbols whose files have, nearly, what is asked for; lambda and the step sizes follow that.
+
+        Args:
+            z, images, rngs, effort: as for `search_symbols`.
+            lmbda: to begin with, float32 [L].
+            target: of the files.
+
+        Returns:
+            Symbols int32 [L, D], the latents [L, D] that the descent came to, and the lambda of each lane [L], by which
+            `step_sizes` gives what symbols are worth.
+        """
+        device = self.renderer.device
+
+        def search_part(lanes: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+            def at(lambdas: Tensor) -> Problem:
+                return self._problem(images[lanes], self.step_sizes(lambdas), lambdas)
+
+            def follow(problem: Problem, prices: Prices, symbols: Tensor) -> Problem:
+                return at(target.follow(problem, prices, symbols))
+
+            start, streams = z[lanes].to(device.torch_device), [rngs[lane] for lane in lanes]
+            problem, symbols, latents = search(at(lmbda[lanes]), start, effort, streams, follow)
+            return symbols.cpu(), latents.cpu(), problem.lmbda.cpu()
+
+        symbols, latents, lambdas = zip(*device.in_parts(search_part, len(images)), strict=True)
+        return torch.cat(symbols), torch.cat(latents), torch.cat(lambdas)
+
+    def step_sizes(self, lmbda: Tensor) -> Tensor:
+        """Return the step size that suits each lambda [L], as files store it, float32 [L] on the CPU."""
+        return torch.tensor([step_size_for(each, self.curvature) for each in lmbda.tolist()])
 
     def _problem(self, images: Tensor, step_sizes: Tensor, lmbda: Tensor) -> Problem:
         device = self.renderer.device.torch_device
@@ -147,64 +188,23 @@ class SymbolSearch:
         return torch.cat(losses).nan_to_num(float("inf")).cpu()
 
 
-def search(problem: Problem, z: Tensor, effort: Effort, rngs: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
+def search(
+    problem: Problem, z: Tensor, effort: Effort, rngs: Sequence[torch.Generator], follow: Follow | None = None
+) -> tuple[Problem, Tensor, Tensor]:
     """Search for symbols of low D + lambda R, from latents z float32 [L, D] and one random stream per lane.
 
+    Args:
+        problem: what is minimised, at first.
+        z: where to begin.
+        effort: how long to search.
+        rngs: for the rounding.
+        follow: changes the problem under way (`descend`).
+
     Returns:
-        Symbols int32 [L, D], and the latents [L, D] that the descent came to.
+        The problem at the end, symbols int32 [L, D], and the latents [L, D] that the descent came to.
     """
     positions = z / problem.step_sizes
     if effort.num_steps:
-        positions = descend(problem, z, problem.prices(positions.round().to(torch.int32)), effort, rngs)
+        problem, positions = descend(problem, z, effort, rngs, follow)
     symbols = polish(problem, positions.round().to(torch.int32), effort.num_rounds)
-    return symbols, positions * problem.step_sizes
-
-
-def descend(problem: Problem, z: Tensor, prices: Prices, effort: Effort, rngs: Sequence[torch.Generator]) -> Tensor:
-    """Move latents [L, D] by gradient descent on D + lambda R through stochastic rounding.
-
-    Returns:
-        Float32 [L, D], in symbols, not yet rounded.
-    """
-    descent = Descent(
-        z / problem.step_sizes,
-        _RoundingLoss(problem, prices, rngs, effort.num_steps),
-        lambda v: torch.optim.Adam([v], lr=effort.lr, betas=_BETAS),
-        effort.num_steps,
-    )
-    for step in ProgressBar(
-        range(effort.num_steps), desc="searching for symbols", unit="step", leave=False, mininterval=0.5
-    ):
-        descent.step(effort.lr * (1 - 0.9 * (step / effort.num_steps)))
-    return descent.z
-
-
-class _RoundingLoss:
-    """D + lambda R of stochastically rounded symbols: the objective of a `Descent` whose z is in units of symbols."""
-
-    def __init__(self, problem: Problem, prices: Prices, rngs: Sequence[torch.Generator], num_steps: int) -> None:
-        self.problem, self.prices, self.rngs, self.num_steps = problem, prices, rngs, num_steps
-
-    def losses(self, z: Tensor, step: int) -> Tensor:
-        """Return the loss of each lane, [L]; rounding hardens as the steps go on."""
-        noise = torch.stack([torch.rand(z.shape[1], generator=rng) for rng in self.rngs]).clamp(1e-6, 1 - 1e-6).to(z)
-        floor, up = _rounded_at_random(z, 0.5 * 0.02 ** (step / self.num_steps), noise)
-        num_bytes = self.prices.soft_bits(floor, up) / 8
-        return self.problem.distortion(floor + up) + self.problem.lmbda * num_bytes
-
-    def keep(self, kept: Tensor) -> None:
-        """Never called: no lane leaves this descent, since `polish` takes them all."""
-        raise NotImplementedError("no lane leaves a search for symbols before its end")
-
-
-def _rounded_at_random(v: Tensor, temperature: float, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """Return floor(v) and the soft choice in (0, 1) of going one up, differentiable in v.
-
-    Source: Yang, Bamler and Mandt 2020, "Improving inference for neural image compression" (stochastic Gumbel
-    annealing); the difference of two Gumbel variables is logistic, so one uniform `noise` serves both.
-    """
-    floor = v.detach().floor()
-    above = (v - floor).clamp(1e-4, 1 - 1e-4)
-    logits = (torch.atanh(above) - torch.atanh(1 - above)) / temperature
-    logistic = torch.log(noise) - torch.log1p(-noise)
-    return floor, torch.sigmoid((logits + logistic) / max(temperature, 0.05))
+    return problem, symbols, positions * problem.step_sizes

@@ -74,7 +74,7 @@ def test_polishing_and_searching_never_raise_the_cost_of_a_lane(lmbda):
     assert polished.shape == (5, 16)
     assert (cost(problem, polished) <= cost(problem, plain) + 1e-6).all()
     assert (cost(problem, polished) < cost(problem, plain) - 1e-4).all()  # random latents leave much to win
-    found, _ = search(problem, z, Effort(30, 0.05, 10), [lane_rng(0, image, 0) for image in images])
+    _, found, _ = search(problem, z, Effort(30, 0.05, 10), [lane_rng(0, image, 0) for image in images])
     assert (cost(problem, found) < cost(problem, plain)).all()
 
 
@@ -222,7 +222,9 @@ def test_bytes_that_cannot_be_priced_are_refused(entropy):
 def test_trimming_saves_bytes_and_loses_least_first():
     images = drawn_images(3)
     problem = problem_of(images, 1e-6, step=0.05)
-    symbols, _ = search(problem, torch.zeros(3, 16), Effort(60, 0.1, 20), [lane_rng(0, image, 0) for image in images])
+    _, symbols, _ = search(
+        problem, torch.zeros(3, 16), Effort(60, 0.1, 20), [lane_rng(0, image, 0) for image in images]
+    )
     order = cheapest_moves(problem, symbols, torch.full((3,), 1e-4))
     sizes = problem.lengths(symbols).num_bytes(symbols)
     for lane, moves in enumerate(order):

@@ -130,7 +130,8 @@ def test_restarts_are_chosen_by_distortion_and_bytes_together():
         MSE()(to_x(codec.decode(blobs)), to_x(images)) + 1e-3 * torch.tensor([float(len(b)) for b in blobs])
         for blobs in (one, four)
     ]
-    assert (costs[1] <= costs[0] + 1e-3).all()
+    assert costs[1].mean() <= costs[0].mean()
+    assert (costs[1] <= costs[0] + 2e-3).all()  # two bytes: another lane may have seemed the best before the search
 
 
 def test_recoding_latents_gives_what_encoding_gives():

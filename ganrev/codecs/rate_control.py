@@ -17,8 +17,8 @@ _HIT = (
 # alone, and near 5e-4 (270 / B)^1.6 with a grid.
 _Z_LAMBDA, _Z_BYTES, _Z_POWER = 1e-4, 230, 4.0
 _GRID_LAMBDA, _GRID_BYTES, _GRID_POWER = 5e-4, 270, 1.6
-_SEARCH = Effort(num_steps=60, lr=0.04, num_rounds=25)
-_AGAIN = Effort(num_steps=20, lr=0.04, num_rounds=15)
+_SEARCH = Effort(num_steps=60, lr=0.04, num_rounds=10)
+_AGAIN = Effort(num_steps=30, lr=0.05, num_rounds=8)
 
 
 @dataclass(frozen=True)

@@ -134,4 +134,4 @@ class Jobs:
 
 def _own_fault(error: Exception) -> str:
     _logger.error("a job failed", exc_info=error)
-    return f"the program failed ({type(error).__name__}: {error}); its window says more, please report that"
+    return "the program failed: please report what it says in its window"

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -92,8 +93,8 @@ def test_mistakes_are_sentences(ask, path, body, status, sentence):
 def test_wishes_that_cannot_be(ask, photo):
     found = ask("POST", "/drop", photo[0])[2]
     for wish, sentence in (
-        ({"bytes": "3"}, "a whole number of bytes, 16 or more"),
-        ({"bytes": "many"}, "a whole number of bytes, 16 or more"),
+        ({"bytes": "3"}, "a whole number of bytes, 16 to 100000"),
+        ({"bytes": "many"}, "a whole number of bytes, 16 to 100000"),
         ({"quality": "ssim:2"}, "quality must be like ssim:0.72"),
         ({}, "expected frame and bytes or quality"),
     ):
@@ -103,6 +104,48 @@ def test_wishes_that_cannot_be(ask, photo):
         assert "expected frame and bytes or quality" in ask("POST", f"/photos/{found['name']}/jobs", body)[2]["error"]
     lost = json.dumps({"bytes": 250, "frame": {"x": -5000, "y": 0, "side": 100, "angle": 0}})
     assert "does not touch the picture" in ask("POST", f"/photos/{found['name']}/jobs", lost)[2]["error"]
+
+
+def test_a_face_that_is_not_there_leaves_the_photo_as_it_is(ask, photo):
+    found = ask("POST", "/drop", photo[0])[2]
+    for number, sentence in (("99", "there is no face 99: one face was found"), ("0", "there is no face 0")):
+        status, _, told = ask("POST", f"/photos/{found['name']}/faces/{number}")
+        assert (status, told["error"][: len(sentence)]) == (400, sentence)
+    for number in ("left", "9" * 5000):
+        status, _, told = ask("POST", f"/photos/{found['name']}/faces/{number}")
+        assert status == 400
+        assert told["error"].startswith("faces have whole numbers, from 1 at the left; got ")
+        assert len(told["error"]) < 120
+    again = ask("POST", f"/photos/{found['name']}/faces/1")[2]
+    assert (again["name"], again["frame"]) == (found["name"], found["frame"])
+
+
+def test_sentences_name_no_library(ask, photo):
+    name = ask("POST", "/drop", photo[0])[2]["name"]
+    place = {"x": 64, "y": 64, "side": 100, "angle": 0}
+    mistakes = [
+        ("POST", f"/photos/{name}/jobs", json.dumps(asked))
+        for asked in (
+            {"bytes": 250, "frame": None},
+            {"bytes": 250, "frame": "here"},
+            {"bytes": 250, "frame": place | {"x": float("nan")}},
+            {"bytes": "9" * 5000, "frame": place},
+            {"quality": "x" * 5000, "frame": place},
+            {"bytes": 250, "quality": "ssim:0.5", "frame": place},
+        )
+    ]
+    mistakes += [("POST", f"/photos/{name}/jobs", body) for body in (b"1" * 5000, b"no JSON", b"")]
+    mistakes += [("POST", "/drop", body) for body in (b"no picture", photo[0][:30], photo[0][: len(photo[0]) // 2])]
+    mistakes += [("GET", f"/photos/{name}/cut.png?x=64&y=64&side=0&angle=0", None), ("GET", "/nowhere", None)]
+    mistakes += [("GET", "/drop", None), ("POST", "/drop", b"")]
+    for method, path, body in mistakes:
+        status, _, told = ask(method, path, body)
+        assert 400 <= status < 500
+        words = re.findall(
+            "NoneType|Pillow|Frame\\(|line 1|indices|integer string|file is truncated|Read", told["error"]
+        )
+        assert words == [], told["error"]
+        assert 20 <= len(told["error"]) < 160 or told["error"] == "the file is empty"
 
 
 def test_only_the_page_itself_may_ask(ask):

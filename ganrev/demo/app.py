@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -20,7 +20,7 @@ from ganrev.api import load_codec
 from ganrev.coding import container
 from ganrev.data import decode_picture
 from ganrev.demo.asked import body_of, face_of, frame_of, job_of
-from ganrev.demo.jobs import Job, Jobs
+from ganrev.demo.jobs import Job, Jobs, own_fault
 from ganrev.demo.photos import Photo, Photos, find_in
 from ganrev.demo.work import Outcome, Shown, compress, decompress
 from ganrev.errors import users_mistake
@@ -30,6 +30,7 @@ from ganrev.qr import MOST_BYTES, from_qr, to_qr
 _PAGE = Path(__file__).parent / "page"
 _KINDS = {"demo.html": "text/html", "demo.css": "text/css", "demo.js": "text/javascript"}
 _SECONDS_BETWEEN = 0.2  # looks at a job under way
+_ENDED = "the server was stopped: start it once more"
 _MOST_PSNR = 99.0  # dB; JSON has no infinite numbers
 _HEADERS = {  # the page needs nothing from elsewhere, and no other page may show it
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'",
@@ -102,11 +103,12 @@ class Page:
 
     async def watch(self, request: Request) -> Response:
         """Tell how a job goes on, as server-sent events."""
-        return StreamingResponse(self._events(self._job(request)), media_type="text/event-stream")
+        is_ending = request.app.state.is_ending
+        return StreamingResponse(self._events(self._job(request), is_ending), media_type="text/event-stream")
 
-    async def _events(self, job: Job) -> AsyncIterator[str]:
+    async def _events(self, job: Job, is_ending: Callable[[], bool]) -> AsyncIterator[str]:
         told = None
-        while True:
+        while not is_ending():  # the server waits for answers under way, and this one would go on
             ahead = self.jobs.num_ahead(job) if job.state == "waiting" else 0
             state = (job.state, job.num_drawn, ahead)
             if state != told:
@@ -115,6 +117,7 @@ class Page:
             if state[0] in ("done", "failed", "stopped"):
                 return
             await asyncio.sleep(_SECONDS_BETWEEN)
+        yield f"data: {json.dumps({'state': 'failed', 'error': _ENDED})}\n\n"
 
     async def stop(self, request: Request) -> Response:
         """End a job that is no longer wanted."""
@@ -170,7 +173,9 @@ def make_app(overrides: Sequence[str] = ()) -> Starlette:
     ]
     # A page elsewhere could otherwise reach this one under a name of its own.
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
-    return Starlette(routes=routes, middleware=[hosts], exception_handlers={HTTPException: _nothing_there})
+    app = Starlette(routes=routes, middleware=[hosts], exception_handlers={HTTPException: _nothing_there})
+    app.state.is_ending = lambda: False  # whoever serves it knows
+    return app
 
 
 async def _nothing_there(request: Request, error: Exception) -> Response:
@@ -188,10 +193,16 @@ def _guarded(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
             return JSONResponse({"error": "only the page itself may ask for this"}, 403)
         try:
             response = await answer(request)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        except asyncio.CancelledError:
+            if not request.app.state.is_ending():
+                raise
+            return JSONResponse({"error": _ENDED}, 503)
         except Exception as error:
             sentence = users_mistake(error)
             if sentence is None:
-                raise
+                return JSONResponse({"error": own_fault(error)}, 500)
             return JSONResponse({"error": sentence}, 404 if isinstance(error, MissingError) else 400)
         response.headers.update(_HEADERS)
         return response

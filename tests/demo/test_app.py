@@ -3,18 +3,24 @@
 import http.client
 import json
 import re
+import socket
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
 
 from ganrev.alignment import Frame
-from tests.demo.conftest import as_png
+from tests.demo.conftest import as_png, interrupted, served
 
 
 @pytest.fixture
 def ask(address):
-    """Return a function that asks the server: status, headers, and the answer, read where it is JSON."""
+    return asking(address)
+
+
+def asking(address):
+    """Return a function that asks a server: status, headers, and the answer, read where it is JSON."""
 
     def asked(method, path, body=None, **headers):
         connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=120)
@@ -155,3 +161,27 @@ def test_only_the_page_itself_may_ask(ask):
 
 def test_it_listens_on_this_machine_alone(address):
     assert urlsplit(address).hostname == "127.0.0.1"
+
+
+def test_ctrl_c_ends_at_once_while_a_job_is_watched(photo):
+    with served("device=cpu") as (server, address):
+        ask = asking(address)
+        name = ask("POST", "/drop", photo[0])[2]["name"]
+        place = {"x": 64, "y": 64, "side": 100, "angle": 0}
+        job = ask("POST", f"/photos/{name}/jobs", json.dumps({"bytes": 250, "frame": place}))[2]["name"]
+        with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)) as watching:
+            watching.request("GET", f"/jobs/{job}/events")
+            events = watching.getresponse()
+            while b'"preview"' not in events.readline():  # the thread is at work, in native code
+                pass
+            assert interrupted(server) == (0, "\nthe page is closed\n")
+            last = events.read().decode().split("data: ")[-1]
+    assert json.loads(last) == {"state": "failed", "error": "the server was stopped: start it once more"}
+
+
+def test_an_upload_that_breaks_off_is_no_fault(address, ask):
+    netloc = urlsplit(address)
+    with socket.create_connection((netloc.hostname, netloc.port)) as uploading:
+        head = f"POST /drop HTTP/1.1\r\nHost: {netloc.netloc}\r\nContent-Length: 1000\r\n\r\n"
+        uploading.sendall(head.encode() + b"a part")
+    assert ask("GET", "/")[0] == 200  # and the server's fixture sees that nothing was printed

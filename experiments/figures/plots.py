@@ -24,7 +24,7 @@ def curve(request: Request, stored: StoredRuns) -> Figure:
     """Draw the curves that `ganrev rd` has left as a table."""
     path = Path(request.content["tables"]) / f"{request.content['points']}.csv"
     if not path.is_file():
-        raise MissingRunError(f"there is no {path}; {stored.with_user('ganrev rd')} makes it")
+        raise MissingRunError(f"there is no {path}", stored.with_user("ganrev rd"))
     frame = pd.read_csv(path, dtype={"curve": str}, keep_default_na=False, na_values=[""])  # a curve may be NA
     return draw_column(frame, [one for one in MEASURES if one.key in request.content["measures"] and one.key in frame])
 

@@ -63,9 +63,10 @@ def compare(folders: tuple[Path, ...], table: str) -> None:
     """
     from ganrev.report import compare_runs, read_reported
     from ganrev.report.paired import to_text
+    from ganrev.report.reported import told_apart
 
     show_warnings()
-    print(to_text(compare_runs(read_reported(folders, table))))
+    print(to_text(compare_runs(told_apart(read_reported(folders, table)))))
 
 
 @click.command()

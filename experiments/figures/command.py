@@ -11,6 +11,7 @@ from experiments.drawing.style import origin_of, save
 from experiments.figures import pictures, plots
 from experiments.figures.pictures import NoPictureError, Request
 from experiments.figures.stored import MissingRunError, StoredRuns
+from ganrev.wording import counted
 
 _TABLES = Path("results/tables")
 
@@ -93,7 +94,7 @@ def _what_makes(missing: dict[str, list[str]], num_figures: int) -> list[str]:
     num_missing = sum(map(len, missing.values()))
     width = max(len(", ".join(files)) for files in missing.values())
     return [
-        f"{num_missing} of {num_figures} figures are left out, since their runs are not there. What makes them:",
+        f"{num_missing} of {counted(num_figures, 'figure')} left out, since their runs are not there. What makes them:",
         *(f"  {', '.join(files):{width}}  {command}" for command, files in missing.items()),
         "or, but for `ganrev rd`, this command with --make",
     ]

@@ -17,6 +17,7 @@ from ganrev.evaluation.metrics import distortion
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import load_pictures
 from ganrev.pixels import to_images, to_png
+from ganrev.wording import counted
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def _check_place(picture: int, own: list[str], stored: StoredRuns) -> None:
     advice = f", or take more by data.limit={max(picture, 0) + 1}"
     fixed = any(override.startswith("data.limit=") for override in own)  # the user's does not count then
     raise NoPictureError(
-        f"picture {picture} is not among the {limit} pictures that are taken: give one from 0 to {limit - 1}"
+        f"picture {picture} is not among the {counted(limit, 'picture')} taken: give one from 0 to {limit - 1}"
         f"{'' if fixed else advice}"
     )
 
@@ -60,7 +61,7 @@ def _name_at(run: RunFolder, picture: int) -> str:
     names = run.rows["name"].tolist()
     if not 0 <= picture < len(names):
         raise NoPictureError(
-            f"picture {picture} is not among the {len(names)} pictures of {run}: give one from 0 to "
+            f"picture {picture} is not among the {counted(len(names), 'picture')} of {run}: give one from 0 to "
             f"{len(names) - 1}, or take more by data.limit={max(picture, 0) + 1}"
         )
     return names[picture]

@@ -68,7 +68,7 @@ def seeds(request: Request, stored: StoredRuns) -> Figure:
     """Draw how far a measure of each picture, and its mean over pictures, moves with the seed."""
     key, jobs = request.content["measure"], stored.find_sweep(request.content["sweep"])
     frame = pd.DataFrame({values["seed"]: run.rows.set_index("name")[key] for values, run in jobs})
-    return plots.draw_seeds(frame, _AXES[key])
+    return plots.draw_seeds(frame, key, _AXES[key])
 
 
 def _means(request: Request, stored: StoredRuns, of_run: Callable[[RunFolder], dict[str, float]]) -> pd.DataFrame:

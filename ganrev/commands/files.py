@@ -9,6 +9,7 @@ import click
 from ganrev.coding import container
 from ganrev.commands import with_overrides
 from ganrev.files import write_whole
+from ganrev.wording import counted
 
 if TYPE_CHECKING:
     from ganrev.codecs.auto import AutoCodec
@@ -263,6 +264,4 @@ def sample(number: int, output: Path, prior: Literal["cube", "faces"], overrides
     else:
         write_whole(output, to_png(to_grid(images)))
     size = f"{generator.image_size} x {generator.image_size}"
-    print(
-        f"{output}: {number} {'sample' if number == 1 else 'samples'} of {size}{', a file each' if as_folder else ''}"
-    )
+    print(f"{output}: {counted(number, 'sample')} of {size}{', a file each' if as_folder else ''}")

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from ganrev.commands import RUN, show_warnings
+from ganrev.wording import counted
 
 _PATH = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -89,7 +90,7 @@ def export(folders: tuple[Path, ...], form: str, output: Path, name: str | None,
     show_warnings()
     curve = to_compressai(read_reported(folders, table), name)
     write_whole(output, to_json(curve).encode())
-    print(f"{output}: {curve['name']}, {len(curve['results']['bpp'])} points")
+    print(f"{output}: {curve['name']}, {counted(len(curve['results']['bpp']), 'point')}")
 
 
 @click.command()

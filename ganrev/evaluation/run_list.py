@@ -220,15 +220,23 @@ def _overridden_by(codec_choice: str) -> dict[str, str]:
 
 
 def to_text(runs: Sequence[StoredRun]) -> str:
-    """Return the list as a table; the last column is the folder to give to other commands."""
+    """Return the list as a table, above it the options of the pictures that all of several runs share.
+
+    The last column is the folder to give to other commands.
+    """
+    words = [run.what.split(" ") for run in runs]
+    shared = [word for word in words[0] if word.startswith("data") and all(word in others for others in words)]
+    shared = shared if len(runs) > 1 else []
     header = ("when (UTC)", "what", "n", "bytes", "PSNR", "SSIM", "commit", "run")
     lines = [header]
-    for run in runs:
+    for run, own in zip(runs, words, strict=True):
+        what = " ".join(word for word in own if word not in shared)
         scores = (f"{run.num_bytes:.1f}", f"{run.psnr:.2f}", f"{run.ssim:.4f}")
-        lines.append((run.when[:16], run.what, str(run.num_images), *scores, run.commit or "-", run.folder.name))
+        lines.append((run.when[:16], what, str(run.num_images), *scores, run.commit or "-", run.folder.name))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     right = {2, 3, 4, 5}
-    return "\n".join("  ".join(_aligned(line, widths, right)).rstrip() for line in lines)
+    table = ["  ".join(_aligned(line, widths, right)).rstrip() for line in lines]
+    return "\n".join([*([f"all with {' '.join(shared)}", ""] if shared else []), *table])
 
 
 def _aligned(line: Sequence[str], widths: Sequence[int], right: set[int]) -> list[str]:

@@ -79,7 +79,7 @@ def test_stored_runs_give_the_same_files_and_are_not_repeated(drawn, place, comm
         assert (tmp_path / file.name).read_bytes() == file.read_bytes(), file
 
 
-_NINE = "9 of 10 figures are left out, since their runs are not there. What makes them:"
+_NINE = "9 of 10 figures left out, since their runs are not there. What makes them:"
 
 
 def test_what_is_missing_is_left_out_and_the_command_named(common, tmp_path, experiment, capsys):
@@ -162,13 +162,11 @@ def test_the_place_of_the_picture_is_checked_without_runs(common, tmp_path, caps
     elsewhere = [o for o in common if not o.startswith(("out=", "data.limit="))] + [f"out={tmp_path / 'none'}"]
     taking = [*elsewhere, "data.limit=4"]
     assert call("figures", *taking, "--picture", "99999", "--results", tmp_path / "figures")[1] == 2
-    assert (
-        "picture 99999 is not among the 4 pictures that are taken: give one from 0 to 3, or" in capsys.readouterr().err
-    )
+    assert "picture 99999 is not among the 4 pictures taken: give one from 0 to 3, or" in capsys.readouterr().err
     assert call("figures", *taking, "--picture", "-1", "--results", tmp_path / "figures")[1] == 2
     assert "-1 is not in the range" in capsys.readouterr().err
     printed, _ = call("figures", *taking, "--picture", "3", "--results", tmp_path / "figures")
-    told = "convergence is left out: picture 3 is not among the 2 pictures that are taken: give one from 0 to 1\n"
+    told = "convergence is left out: picture 3 is not among the 2 pictures taken: give one from 0 to 1\n"
     assert told in printed  # its own number of pictures counts, and goes on to the others
 
 

@@ -16,6 +16,7 @@ from experiments import composition, rendering
 from ganrev.evaluation.metrics import mean_and_interval
 from ganrev.evaluation.recode import recode
 from ganrev.markdown import markdown_table
+from ganrev.wording import counted
 
 
 def measure_grid(experiment: dict[str, Any], user: Sequence[str]) -> pd.DataFrame:
@@ -70,7 +71,8 @@ def to_markdown(means: dict[str, tuple[float, float]], title: str, num_pictures:
     """Return the table in Markdown."""
     table = markdown_table(("", "mean", "±"), ((key, f"{m:.4f}", f"{half:.4f}") for key, (m, half) in means.items()))
     share = means["seconds, automatic"][0] / means["seconds, grid"][0]
-    return f"**{title}**, {num_pictures} pictures\n\n{table}\n\nAutomatic mode takes {share:.3f} of the grid's time.\n"
+    head = f"**{title}**, {counted(num_pictures, 'picture')}"
+    return f"{head}\n\n{table}\n\nAutomatic mode takes {share:.3f} of the grid's time.\n"
 
 
 def make_comparison(name: str, overrides: Sequence[str], results: Path) -> None:

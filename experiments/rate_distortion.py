@@ -13,6 +13,7 @@ from experiments.drawing.curves import draw_curves
 from experiments.drawing.style import origin_of, save
 from experiments.measured import MEASURES, Measure
 from ganrev.markdown import markdown_table
+from ganrev.wording import counted
 
 
 def measure_all(curves: Sequence[Curve], user: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
@@ -104,9 +105,8 @@ def notes_on(frame: pd.DataFrame) -> list[str]:
     fewer = [one for one in shown_measures(frame) if (frame[f"{one.key}_n"] < frame["num_images"]).any()]
     if fewer:
         num = int(max(frame[f"{one.key}_n"].max() for one in fewer))
-        lines.append(
-            f"{', '.join(one.name for one in fewer)}: of the first {num} pictures; score_limit=null takes all."
-        )
+        names = ", ".join(one.name for one in fewer)
+        lines.append(f"{names}: of the first {counted(num, 'picture')}; score_limit=null takes all.")
     return lines
 
 

@@ -1,6 +1,7 @@
 """A table's numbers as text for a terminal, in Markdown and in LaTeX, and the files that hold results."""
 
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 from ganrev.markdown import markdown_table
 
 _IN_PAPER = "in the paper"
+_WIDTH = 120  # characters, where there is no terminal
 
 
 @dataclass(frozen=True)
@@ -77,18 +79,50 @@ def cells(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def to_text(table: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
-    """Return the table for a terminal: labels to the left, numbers to the right."""
-    rows = [table.columns.tolist(), *table.to_numpy().tolist()]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(table.columns))]
-    padded = [
-        "  ".join(
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
+def to_text(table: pd.DataFrame, title: str, notes: Sequence[str], width: int | None = None) -> str:
+    """Return the table for a terminal: labels to the left, numbers to the right, in blocks that are no wider than it.
+
+    Args:
+        table: as `cells` makes it.
+        title: above it.
+        notes: below it.
+        width: of the terminal, in characters; None asks the terminal itself.
+    """
+    measured = table[~table["scheme"].str.startswith(" ")]
+    beside = table.drop(index=measured.index)  # the paper's figures
+    alike = [
+        c
+        for c in table.columns[1:]
+        if len(measured) > 1 and set(measured[c]) == {measured[c].iloc[0]} != {""} and beside[c].eq("").all()
     ]
-    rule = "-" * len(padded[0])
-    return "\n".join([title, rule, padded[0], rule, *(line.rstrip() for line in padded[1:]), rule, *notes])
+    told = [f"All rows: {', '.join(f'{c} {measured[c].iloc[0]}' for c in alike)}."] if alike else []
+    blocks = _blocks(table.drop(columns=alike), width or shutil.get_terminal_size((_WIDTH, 24)).columns)
+    rule = "-" * max(len(line) for block in blocks for line in block)
+    body = [line for block in blocks for line in (rule, block[0], rule, *block[1:])]
+    return "\n".join([title, *body, rule, *told, *notes])
+
+
+def _blocks(table: pd.DataFrame, width: int) -> list[list[str]]:
+    """Return the lines of a table in blocks that fit a width where each column does, every block with the labels."""
+    widths = {c: max(len(c), *map(len, table[c])) for c in table.columns}
+    label, *others = table.columns
+    groups: list[list[str]] = [[]]
+    for column in others:
+        used = widths[label] + sum(2 + widths[c] for c in [*groups[-1], column])
+        if groups[-1] and used > width:
+            groups.append([])
+        groups[-1].append(column)
+    blocks = []
+    for group in groups:
+        rows = table.loc[(table[group] != "").any(axis=1) | ~table[label].str.startswith(" "), [label, *group]]
+        lines = [[label, *group], *rows.to_numpy().tolist()]
+        blocks.append(
+            [
+                "  ".join([first.ljust(widths[label]), *(c.rjust(widths[g]) for c, g in zip(rest, group, strict=True))])
+                for first, *rest in lines
+            ]
+        )
+    return [[line.rstrip() for line in block] for block in blocks]
 
 
 def to_markdown(table: pd.DataFrame, title: str, notes: Sequence[str]) -> str:

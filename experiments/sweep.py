@@ -13,6 +13,7 @@ from ganrev.configuration.overrides import quote
 from ganrev.evaluation.child import child_environment, python_module
 from ganrev.evaluation.jobs import read_failed, read_records
 from ganrev.evaluation.run_folder import RunFolder
+from ganrev.wording import counted
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def sweep(overrides: Sequence[str], path: Path) -> int:
     if frame.empty:
         raise ValueError("no run of the sweep was finished: see the messages above")
     frame.to_csv(path, index=False)
-    print(f"\n{path}: {len(frame)} runs, {num_failed} failed")
+    print(f"\n{path}: {counted(len(frame), 'run')}, {num_failed} failed")
     if status and not num_failed:
         _log.error("the sweep was cut short: see the messages above; the same command goes on with what is missing")
     return 1 if status or num_failed else 0

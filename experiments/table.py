@@ -15,6 +15,7 @@ from ganrev.data.seen import Seen
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.summary_text import scoring_notes, training_notes
 from ganrev.generator import Generator
+from ganrev.wording import counted
 
 PAPER_FIGURES = ("bpp", "cr", "psnr", "mse", "ssim")
 _METRICS = ("num_bytes", "paper_bytes", "bpp", "paper_bpp", "psnr", "mse", "ssim", "stlpips")
@@ -189,7 +190,7 @@ def _missing_and_diverged(frame: pd.DataFrame, runs: Sequence[RunFolder]) -> lis
         lines += [f"{scheme}: {line}." for line in training_notes(summary) + scoring_notes(summary)]
         lines += [f"{scheme}: {line}." for line in _failures(summary["images_failed"], summary["num_images"])]
         if summary["lanes_diverged"]:
-            lines.append(f"{scheme}: {summary['lanes_diverged']} of {summary['lanes']} lanes diverged.")
+            lines.append(f"{scheme}: {summary['lanes_diverged']} of {counted(summary['lanes'], 'lane')} diverged.")
     return [f"Skipped {name}: {reason}." for name, reason in skipped.items()] + lines
 
 
@@ -198,9 +199,9 @@ def _failures(failed: dict[str, str], num_images: int) -> list[str]:
     found = composition.floors(failed)
     lines = [f"{name} failed: {why}" for name, why in failed.items() if not composition.floors({name: why})]
     if found:
-        total = num_images + len(failed)
+        total = counted(num_images + len(failed), "picture")
         lines.append(
-            f"{len(found)} of {total} pictures have no file so small and are left out of its means; the floor for them "
+            f"{len(found)} of {total} have no file so small and are left out of its means; the floor for them "
             f"is {composition.describe_floors(found)}"
         )
     return lines
@@ -226,7 +227,7 @@ def leave_out(rows: Sequence[Row], runs: Sequence[RunFolder], left_out: dict[str
             continue
         total = summary["num_images"] + len(summary["images_failed"])
         left_out[row.label] = (
-            f"left out: it has no file so small for {len(found)} of {total} pictures; its floor for them is "
+            f"left out: it has no file so small for {len(found)} of {counted(total, 'picture')}; its floor for them is "
             f"{composition.describe_floors(found)}"
         )
     if not kept:

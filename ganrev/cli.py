@@ -15,7 +15,7 @@ COMMANDS = {
     "compress": ("files", "picture to .gr"),
     "decompress": ("files", ".gr to PNG"),
     "info": ("files", "what a .gr file says about itself"),
-    "sample": ("files", "pictures from the generator's prior, as one PNG"),
+    "sample": ("files", "pictures from the generator's prior, as one PNG or a folder of them"),
     "demo": ("trying", "a local page: drop a photo, watch it being compressed"),
     "run": ("running", "evaluate a codec over a data set (Hydra overrides follow)"),
     "runs": ("running", "list stored runs, and what each was"),

@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
 
 from experiments.drawing.style import COLUMN, PAGE, STYLE, line_style
 from experiments.measured import Measure
+from ganrev.evaluation.metrics import interval_within
 
 _COLUMNS = 4
 _TICKS = (30, 60, 120, 250, 500, 1000, 2000, 4000, 8000)
@@ -62,8 +63,7 @@ def draw_curve(ax: Axes, curve: pd.DataFrame, key: str, number: int) -> None:
     """Draw the points of one curve with the band of their 95 % intervals, and its floor, in the style of a number."""
     points = curve[(curve["num_without"] == 0) & np.isfinite(curve[key])].sort_values("num_bytes")
     style = line_style(number)
-    half = points[f"{key}_ci95"].fillna(0)
-    low, high = points[key] - half, points[key] + half
+    low, high = interval_within(key, points[key], points[f"{key}_ci95"])
     ax.fill_between(points["num_bytes"], low, high, color=style["color"], alpha=0.13, linewidth=0)
     ax.plot(points["num_bytes"], points[key], label=curve["curve"].iloc[0], **style)
     floor = curve["floor_bytes"].iloc[0]

@@ -9,12 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from experiments.drawing.style import COLUMN, STYLE, line_style
-from ganrev.evaluation.metrics import mean_and_interval
+from ganrev.evaluation.metrics import interval_within, mean_and_interval
 
 _DARK = 0.55  # of the colour map's way: text on what is below it is white
 _GREYS = {"header": "0.15", "z": "0.5", "grid": "0.82"}  # of the levels
 _LEVELS = {"header": "header", "z": "z", "grid": "grid beyond z"}
-_MOST = {"ssim": 1.0}  # what no interval of so few pictures may exceed; none of these measures is below zero
 
 
 def draw_heat_map(table: pd.DataFrame, label: str, y_label: str, x_label: str) -> Figure:
@@ -59,8 +58,7 @@ def draw_lines(frame: pd.DataFrame, x: str, x_label: str, measures: Mapping[str,
         figure = Figure(figsize=(COLUMN, 1.5 * len(measures) + 0.3), layout="constrained")
         axes = figure.subplots(len(measures), 1, sharex=True, squeeze=False).ravel()
         for ax, (key, label) in zip(axes, measures.items(), strict=True):
-            half = ordered[f"{key}_ci95"].astype(float).fillna(0)
-            low, high = (ordered[key] - half).clip(lower=0), (ordered[key] + half).clip(upper=_MOST.get(key))
+            low, high = interval_within(key, ordered[key], ordered[f"{key}_ci95"])
             ax.fill_between(ordered[x], low, high, color="0.85", linewidth=0)
             ax.plot(ordered[x], ordered[key], **line_style(0))
             ax.set_ylabel(label)
@@ -99,11 +97,12 @@ def draw_levels(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_seeds(frame: pd.DataFrame, label: str) -> Figure:
+def draw_seeds(frame: pd.DataFrame, measure: str, label: str) -> Figure:
     """Draw each picture's values over seeds, pictures by their means, and beside it each seed's mean over pictures.
 
     Args:
         frame: a line for each picture, a column for each seed.
+        measure: which the values are of, a column of a run's rows.
         label: of the values.
     """
     ordered = frame.loc[frame.mean(axis=1).sort_values().index]
@@ -116,7 +115,8 @@ def draw_seeds(frame: pd.DataFrame, label: str) -> Figure:
             style = line_style(number) | {"linestyle": "", "markersize": 3, "markerfacecolor": "none"}
             left.plot(places, ordered[seed], **style)
             mean, half = mean_and_interval(ordered[seed].tolist())
-            right.errorbar([number], [mean], yerr=[np.nan_to_num(half)], capsize=2, elinewidth=0.7, **style)
+            low, high = interval_within(measure, mean, half)
+            right.errorbar([number], [mean], yerr=[[mean - low], [high - mean]], capsize=2, elinewidth=0.7, **style)
         left.set_ylabel(label)
         left.set_xlabel("picture, by mean")
         left.set_xticks([])

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from experiments import composition
 from experiments.drawing.style import origin_of, save
 from experiments.figures import pictures, plots
-from experiments.figures.pictures import Request
+from experiments.figures.pictures import NoPictureError, Request
 from experiments.figures.stored import MissingRunError, StoredRuns
+from ganrev.wording import counted
 
 _TABLES = Path("results/tables")
 
@@ -25,12 +26,13 @@ _KINDS: dict[str, tuple[Callable[[Request, StoredRuns], Figure], set[str]]] = {
     "levels": (plots.levels, {"sweep"}),
     "seeds": (plots.seeds, {"sweep", "measure"}),
 }
+_OF_ONE_PICTURE = {"reversal", "comparison"}
 _OPTIONAL = {"table", "all_restarts", "tables"}
 
 
 def check_figures(experiment: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the entries of the YAML; ValueError where one lacks a key that its kind needs, or has another."""
-    if not isinstance(experiment["picture"], int):
+    if not isinstance(experiment["picture"], int) or experiment["picture"] < 0:
         raise ValueError(f"picture: expected its place among the pictures, from 0, got {experiment['picture']!r}")
     for number, content in enumerate(experiment["figures"]):
         where = f"figures[{number}]"
@@ -57,20 +59,45 @@ def draw_all(
         folder: of the figures.
 
     Returns:
-        The files, and why each of the other figures is left out.
+        The files, and lines on the other figures: the commands that make the runs of which.
+
+    Raises:
+        ValueError: not one of the figures that show one picture has it.
     """
-    files, left_out = [], []
-    for content in check_figures(experiment):
+    files: list[Path] = []
+    missing: dict[str, list[str]] = {}
+    without: dict[str, NoPictureError] = {}
+    contents = check_figures(experiment)
+    for content in contents:
         command = f"ganrev figures {' '.join([experiment['name'], *stored.user])} --picture {picture}"
         request = Request({"tables": _TABLES} | content, picture)
         try:
             figure = _KINDS[content["kind"]][0](request, stored)
         except MissingRunError as error:
-            left_out.append(f"{content['file']} is left out: {error}")
+            missing.setdefault(error.command, []).append(content["file"])
+            continue
+        except NoPictureError as error:
+            without[content["file"]] = error
             continue
         files += save(figure, folder, content["file"], origin_of(command))
         print(f"{content['file']}: {folder / content['file']}.pdf", flush=True)
-    return files, left_out
+    if without and len(without) == sum(content["kind"] in _OF_ONE_PICTURE for content in contents):
+        raise next(iter(without.values()))
+    left_out = [f"{file} is left out: {error}" for file, error in without.items()]
+    return files, left_out + _what_makes(missing, len(contents))
+
+
+def _what_makes(missing: dict[str, list[str]], num_figures: int) -> list[str]:
+    """Return lines on figures whose runs are not there, by the commands that make these."""
+    if not missing:
+        return []
+    num_missing = sum(map(len, missing.values()))
+    width = max(len(", ".join(files)) for files in missing.values())
+    return [
+        f"{num_missing} of {counted(num_figures, 'figure')} left out, since their runs are not there. What makes them:",
+        *(f"  {', '.join(files):{width}}  {command}" for command, files in missing.items()),
+        "or, but for `ganrev rd`, this command with --make",
+    ]
 
 
 def make_figures(
@@ -94,4 +121,4 @@ def make_figures(
     files, left_out = draw_all(experiment, stored, chosen, results)
     print("\n".join(["", *map(str, files), *left_out]))
     if not files:
-        raise ValueError("not one figure can be drawn from the runs that are there: see above for what makes them")
+        raise ValueError("not one figure can be drawn yet: see above for what makes their runs")

@@ -17,6 +17,7 @@ from ganrev.evaluation.metrics import distortion
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import load_pictures
 from ganrev.pixels import to_images, to_png
+from ganrev.wording import counted
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,29 @@ class Request:
         return f"ganrev table {table}" if table else f"ganrev run {' '.join(self.content['overrides'])}"
 
 
+class NoPictureError(ValueError):
+    """The picture that a figure is to show is not among those of its runs."""
+
+
+def _check_place(picture: int, own: list[str], stored: StoredRuns) -> None:
+    """Raise NoPictureError where runs with some overrides of their own take too few pictures, made or not."""
+    limit = stored.config(own).data.limit
+    if limit is None or 0 <= picture < limit:
+        return
+    advice = f", or take more by data.limit={max(picture, 0) + 1}"
+    fixed = any(override.startswith("data.limit=") for override in own)  # the user's does not count then
+    raise NoPictureError(
+        f"picture {picture} is not among the {counted(limit, 'picture')} taken: give one from 0 to {limit - 1}"
+        f"{'' if fixed else advice}"
+    )
+
+
 def _name_at(run: RunFolder, picture: int) -> str:
     """Return the name of the picture at a place among a run's rows."""
     names = run.rows["name"].tolist()
     if not 0 <= picture < len(names):
-        raise ValueError(
-            f"picture {picture} is not among the {len(names)} pictures of {run}: give one from 0 to "
+        raise NoPictureError(
+            f"picture {picture} is not among the {counted(len(names), 'picture')} of {run}: give one from 0 to "
             f"{len(names) - 1}, or take more by data.limit={max(picture, 0) + 1}"
         )
     return names[picture]
@@ -70,6 +88,7 @@ def comparison(request: Request, stored: StoredRuns) -> Figure:
 def comparison_panels(request: Request, stored: StoredRuns) -> list[Panel]:
     """Return the panels of a comparison; the first must be lossless, since it shows the original."""
     panels = request.content["panels"]
+    _check_place(request.picture, panels[0]["overrides"], stored)
     runs = [stored.find(panel["overrides"], request.command) for panel in panels]
     name = _name_at(runs[0], request.picture)
     return [panel_of(panel["label"], run, name) for panel, run in zip(panels, runs, strict=True)]
@@ -86,6 +105,7 @@ def reversal_under_way(request: Request, stored: StoredRuns) -> UnderWay:
     Raises:
         ValueError: the run leaves no trace, since its codec is not GAN reversal.
     """
+    _check_place(request.picture, request.content["overrides"], stored)
     run = stored.find(request.content["overrides"], request.command)
     traces = run.traces
     if not traces:

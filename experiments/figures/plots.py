@@ -24,7 +24,7 @@ def curve(request: Request, stored: StoredRuns) -> Figure:
     """Draw the curves that `ganrev rd` has left as a table."""
     path = Path(request.content["tables"]) / f"{request.content['points']}.csv"
     if not path.is_file():
-        raise MissingRunError(f"there is no {path}; {stored.with_user('ganrev rd')} makes it")
+        raise MissingRunError(f"there is no {path}", stored.with_user("ganrev rd"))
     frame = pd.read_csv(path, dtype={"curve": str}, keep_default_na=False, na_values=[""])  # a curve may be NA
     return draw_column(frame, [one for one in MEASURES if one.key in request.content["measures"] and one.key in frame])
 
@@ -68,7 +68,7 @@ def seeds(request: Request, stored: StoredRuns) -> Figure:
     """Draw how far a measure of each picture, and its mean over pictures, moves with the seed."""
     key, jobs = request.content["measure"], stored.find_sweep(request.content["sweep"])
     frame = pd.DataFrame({values["seed"]: run.rows.set_index("name")[key] for values, run in jobs})
-    return plots.draw_seeds(frame, _AXES[key])
+    return plots.draw_seeds(frame, key, _AXES[key])
 
 
 def _means(request: Request, stored: StoredRuns, of_run: Callable[[RunFolder], dict[str, float]]) -> pd.DataFrame:

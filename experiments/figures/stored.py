@@ -15,7 +15,16 @@ from ganrev.evaluation.runner import run
 
 
 class MissingRunError(ValueError):
-    """A figure's run is not there; the message names the command that makes it."""
+    """A figure's run is not there.
+
+    Args:
+        reason: what is not there.
+        command: makes it.
+    """
+
+    def __init__(self, reason: str, command: str) -> None:
+        super().__init__(f"{reason}; {command} makes it")
+        self.command = command
 
 
 class StoredRuns:
@@ -30,6 +39,10 @@ class StoredRuns:
         self.user, self.make = list(user), make
         self._known: dict[Path, dict[str, RunFolder]] = {}
 
+    def config(self, own: Sequence[str]) -> DictConfig:
+        """Return what a run with some overrides of its own is configured to do."""
+        return modern_config(composition.compose_row(own, self.user))
+
     def find(self, own: Sequence[str], command: str) -> RunFolder:
         """Return the newest finished run of a codec, pictures and seed.
 
@@ -40,7 +53,7 @@ class StoredRuns:
         Raises:
             MissingRunError: it is not there, and may not be made.
         """
-        cfg = modern_config(composition.compose_row(own, self.user))
+        cfg = self.config(own)
         if self.make:
             return RunFolder(run(cfg))
         folder = Path(cfg.out)
@@ -49,7 +62,7 @@ class StoredRuns:
         found = self._known[folder].get(_key(cfg))
         if found is None:
             told = " ".join(override for override in own if override not in self.user)
-            raise MissingRunError(f"{told} has not been run; {self.with_user(command)} makes it")
+            raise MissingRunError(f"{told} has not been run", self.with_user(command))
         return found
 
     def with_user(self, command: str) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import cv2
 import numpy as np
@@ -39,7 +39,8 @@ class Frame:
     def __post_init__(self) -> None:
         numbers = (self.x, self.y, self.side, self.angle)
         if not all(abs(number) <= _LARGEST for number in numbers) or self.side < 1:  # NaN is not, either
-            raise ValueError(f"expected a frame of finite numbers and a side of at least a pixel, got {self}")
+            given = ", ".join(f"{name} {number:g}" for name, number in asdict(self).items())
+            raise ValueError(f"a frame has finite numbers, none beyond a million, and a side of 1 or more; got {given}")
 
     @staticmethod
     def from_points(points: np.ndarray, template: np.ndarray, weights: Sequence[float] | None = None) -> "Frame":

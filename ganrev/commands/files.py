@@ -9,12 +9,13 @@ import click
 from ganrev.coding import container
 from ganrev.commands import with_overrides
 from ganrev.files import write_whole
+from ganrev.wording import counted
 
 if TYPE_CHECKING:
     from ganrev.codecs.auto import AutoCodec
     from ganrev.codecs.gan import GanCodec
 
-_MOST_SAMPLES = 10_000  # in one PNG
+_MOST_SAMPLES = 10_000  # at a time
 _OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT")
 _INPUT = click.argument("source", type=click.Path(path_type=Path), metavar="IN")
 
@@ -223,18 +224,25 @@ def info(source: Path) -> None:
 @click.option("--prior", type=click.Choice(["cube", "faces"]), default="cube", show_default=True)
 @with_overrides
 def sample(number: int, output: Path, prior: Literal["cube", "faces"], overrides: tuple[str, ...]) -> None:
-    """Draw pictures from the generator's prior and write them as one PNG.
+    """Draw pictures from the generator's prior: a sheet where OUT ends in .png, else a folder of single PNG files.
 
     The prior is the cube that the generator was trained with, or a density of faces that was fitted afterwards.
 
     \b
     ganrev sample -n 16 -o faces.png --prior faces
+    ganrev sample -n 16 -o faces/ --prior faces
     ganrev sample -n 16 -o samples.png
     ganrev sample -n 16 -o samples.png seed=3
     """
     if not 1 <= number <= _MOST_SAMPLES:
         raise ValueError(f"-n must be from 1 to {_MOST_SAMPLES}, got {number}")
-    _check_png(output)
+    as_folder = output.is_dir() or not output.suffix
+    if not as_folder:
+        _check_png(output)
+    elif output.exists() and not output.is_dir():
+        raise ValueError(f"{output} is a file; give -o the name of a folder, or one that ends in .png")
+    elif not output.parent.is_dir():
+        raise ValueError(f"there is no folder {output.parent} to make {output.name} in; make it first")
 
     import torch
     from hydra.utils import instantiate
@@ -249,5 +257,11 @@ def sample(number: int, output: Path, prior: Literal["cube", "faces"], overrides
     z = generator.sample(number, torch.Generator().manual_seed(seed), prior)
     with torch.no_grad():
         images = torch.cat([to_images(generator(part)) for part in z.split(16)])
-    write_whole(output, to_png(to_grid(images)))
-    print(f"{output}: {number} samples of {generator.image_size} x {generator.image_size}")
+    if as_folder:
+        output.mkdir(exist_ok=True)
+        for index, image in enumerate(images):
+            write_whole(output / f"sample_{index:04d}.png", to_png(image))
+    else:
+        write_whole(output, to_png(to_grid(images)))
+    size = f"{generator.image_size} x {generator.image_size}"
+    print(f"{output}: {counted(number, 'sample')} of {size}{', a file each' if as_folder else ''}")

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from ganrev.commands import RUN, show_warnings
+from ganrev.wording import counted
 
 _PATH = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -63,9 +64,10 @@ def compare(folders: tuple[Path, ...], table: str) -> None:
     """
     from ganrev.report import compare_runs, read_reported
     from ganrev.report.paired import to_text
+    from ganrev.report.reported import told_apart
 
     show_warnings()
-    print(to_text(compare_runs(read_reported(folders, table))))
+    print(to_text(compare_runs(told_apart(read_reported(folders, table)))))
 
 
 @click.command()
@@ -88,7 +90,7 @@ def export(folders: tuple[Path, ...], form: str, output: Path, name: str | None,
     show_warnings()
     curve = to_compressai(read_reported(folders, table), name)
     write_whole(output, to_json(curve).encode())
-    print(f"{output}: {curve['name']}, {len(curve['results']['bpp'])} points")
+    print(f"{output}: {curve['name']}, {counted(len(curve['results']['bpp']), 'point')}")
 
 
 @click.command()

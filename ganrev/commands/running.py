@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from ganrev.commands import RUN, passes_all_on, show_warnings, with_overrides
+from ganrev.wording import counted
 
 _RUNS = Path("results/runs")
 _SHOWN = ("num_bytes", "paper_bytes", "psnr", "ssim", "stlpips")  # means that `ganrev recode` prints
@@ -66,7 +67,7 @@ def collect(folders: tuple[Path, ...]) -> int:
     for name, shards in found.items():
         try:
             merged = merge.collect(name, shards, folders[0])
-            print(f"{merged}: {len(shards)} shards, {merged.summary['num_images']} pictures")
+            print(f"{merged}: {counted(len(shards), 'shard')}, {counted(merged.summary['num_images'], 'picture')}")
         except ValueError as error:
             print(f"{name}: {error}", file=sys.stderr)
             status = 1
@@ -119,7 +120,7 @@ def recode(folder: Path, output: Path | None, overrides: tuple[str, ...]) -> Non
 
     show_warnings()
     rows = module.recode(RunFolder.finished(folder), overrides)
-    print(f"{len(rows)} pictures of {folder.name}, {' '.join(overrides)}")
+    print(f"{counted(len(rows), 'picture')} of {folder.name}, {' '.join(overrides)}")
     for key in (key for key in _SHOWN if key in rows):
         mean, half = mean_and_interval(rows[key].tolist())
         interval = f" ± {half:.4f}" if len(rows) > 1 else ""

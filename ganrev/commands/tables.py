@@ -52,7 +52,9 @@ def table(words: tuple[str, ...], results: Path) -> None:
 
 
 @_takes_table("figures", "results/figures")
-@click.option("--picture", type=int, help="its place among the pictures, from 0  [default: the YAML's]")
+@click.option(
+    "--picture", type=click.IntRange(min=0), help="its place among the pictures, from 0  [default: the YAML's]"
+)
 @click.option("--make", is_flag=True, help="make the runs that are not there, but for those of `ganrev rd`")
 def figures(words: tuple[str, ...], results: Path, picture: int | None, make: bool) -> None:
     """Draw the paper's Figures 1 to 3, curves and plots from stored runs, as PNG and PDF.

@@ -1,5 +1,6 @@
 """`ganrev demo`, and how well alignment and QR codes work: `alignment`, `qr-codes`."""
 
+import os
 from pathlib import Path
 
 import click
@@ -24,6 +25,9 @@ def demo(port: int, overrides: tuple[str, ...]) -> None:
 
     show_warnings()
     serve(port, overrides, lambda address: print(f"the page is at {address} until Ctrl-C", flush=True))
+    print("\nthe page is closed", flush=True)
+    # A thread may still be at a face, in native code that an orderly exit would wait for or crash in. Nothing is lost.
+    os._exit(0)
 
 
 @click.command()

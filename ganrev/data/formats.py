@@ -35,6 +35,7 @@ _BROKEN = (
     struct.error,
     zlib.error,
 )
+_DAMAGED = "truncated or damaged: its pixels cannot all be read; save it once more"
 _ROWS = 64  # of a picture that are computed with at a time
 _SAME_COLOUR = 2  # grey levels by which colours that count as the same may differ
 _CONVERTIBLE = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV", "LA", "PA", "RGBA", "RGBa"}
@@ -90,15 +91,17 @@ def _decode(data: bytes) -> tuple[Image.Image, int]:
             picture.load()
             orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
     except UnidentifiedImageError as error:
-        raise _DamagedError("not a picture, damaged at its start, or of a kind that Pillow cannot read") from error
+        advice = "save it as PNG or JPEG"
+        raise _DamagedError(f"not a picture, damaged at its start, or of a kind that is not read: {advice}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(f"too large to be a photo: {error}") from error
+        most = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
+        raise ValueError(f"too large to be a photo: {most} million pixels are read; make it smaller") from error
     except _BROKEN as error:
-        raise _DamagedError(f"truncated or damaged: {error}") from error
+        raise _DamagedError(_DAMAGED) from error
     try:
         return _to_rgb(picture, layout, data), orientation
     except (OSError, LookupError, TypeError, struct.error, zlib.error) as error:
-        raise ValueError(f"truncated or damaged: {error}") from error
+        raise ValueError(_DAMAGED) from error
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
@@ -123,9 +126,7 @@ def _to_rgb(picture: Image.Image, layout: str, data: bytes) -> Image.Image:
     if deep is not None:
         rgb = _over_white(deep)
     elif picture.mode not in _CONVERTIBLE:
-        raise ValueError(
-            f"its pixels are of Pillow's mode {picture.mode}, which has no fixed white; save it with 8 bits"
-        )
+        raise ValueError(f"its pixels are of mode {picture.mode}, which has no fixed white; save it with 8 bits")
     elif picture.mode == "CMYK":
         return _to_srgb(picture, profile) if profile else picture.convert("RGB")
     elif picture.has_transparency_data:

@@ -20,6 +20,7 @@ from ganrev.configuration.options import checked_options
 from ganrev.data.formats import decode_picture
 from ganrev.pixels import from_pillow
 from ganrev.progress import ProgressBar
+from ganrev.wording import counted
 
 _logger = logging.getLogger(__name__)
 
@@ -227,7 +228,9 @@ def load_entries(entries: Sequence[Entry], crop: Crop, strict: bool) -> Pictures
             skipped.append((entry.file, str(error)))
     if not used:
         file, reason = skipped[0]
-        raise ValueError(f"none of the {len(skipped)} files could be used; the first is {file}: {reason}. {NEXT_STEPS}")
+        raise ValueError(
+            f"none of {counted(len(skipped), 'file')} could be used; the first is {file}: {reason}. {NEXT_STEPS}"
+        )
     identities = [e.celeba_identity for e in used]
     if not any(identities):
         identities = []

@@ -3,34 +3,34 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ganrev.alignment import Frame
 from ganrev.api import load_codec
-from ganrev.codecs.auto import parse_quality
 from ganrev.coding import container
 from ganrev.data import decode_picture
-from ganrev.demo.jobs import Job, Jobs
+from ganrev.demo.asked import body_of, face_of, frame_of, job_of
+from ganrev.demo.jobs import Job, Jobs, own_fault
 from ganrev.demo.photos import Photo, Photos, find_in
-from ganrev.demo.work import Outcome, Shown, Wish, compress, decompress
+from ganrev.demo.work import Outcome, Shown, compress, decompress
 from ganrev.errors import users_mistake
 from ganrev.pixels import from_pillow, to_png
 from ganrev.qr import MOST_BYTES, from_qr, to_qr
 
-MOST_UPLOADED = 40_000_000  # bytes
 _PAGE = Path(__file__).parent / "page"
 _KINDS = {"demo.html": "text/html", "demo.css": "text/css", "demo.js": "text/javascript"}
 _SECONDS_BETWEEN = 0.2  # looks at a job under way
+_ENDED = "the server was stopped: start it once more"
 _MOST_PSNR = 99.0  # dB; JSON has no infinite numbers
 _HEADERS = {  # the page needs nothing from elsewhere, and no other page may show it
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'",
@@ -61,7 +61,7 @@ class Page:
 
     async def drop(self, request: Request) -> Response:
         """Take a file of any kind: a photo, a `.gr` file, or a picture of one's QR code."""
-        content = await _body(request)
+        content = await body_of(request)
         return JSONResponse(await run_in_threadpool(self._take, content))
 
     def _take(self, content: bytes) -> dict[str, object]:
@@ -85,35 +85,30 @@ class Page:
 
     async def face(self, request: Request) -> Response:
         """Find another of a photo's faces, by its number."""
-        photo, number = self._photo(request), request.path_params["number"]
+        photo, number = self._photo(request), face_of(request.path_params["number"])
         found = await run_in_threadpool(find_in, photo.picture, number, photo.name)
         return JSONResponse(self.photos.keep(found).described())
 
     async def cut(self, request: Request) -> Response:
         """Show what a frame would cut out of a photo."""
-        photo, frame = self._photo(request), _frame(request.query_params)
+        photo, frame = self._photo(request), frame_of(request.query_params)
         picture = await run_in_threadpool(frame.cut, photo.picture, self.image_size)
         return Response(to_png(from_pillow(picture)), media_type="image/png")
 
     async def add_job(self, request: Request) -> Response:
         """Put a face into the row."""
-        try:
-            asked = json.loads(await _body(request))
-            if not isinstance(asked, dict):
-                raise TypeError("no object")
-            photo, wish, frame = self._photo(request), _wish(asked), _frame(asked["frame"])
-        except (KeyError, TypeError, RecursionError, json.JSONDecodeError) as error:
-            raise ValueError(f"expected frame and bytes or quality as JSON ({error})") from error
+        photo, (wish, frame) = self._photo(request), job_of(await body_of(request))
         picture = await run_in_threadpool(frame.cut, photo.picture, self.image_size)
         return JSONResponse({"name": self.jobs.add(from_pillow(picture), wish).name})
 
     async def watch(self, request: Request) -> Response:
         """Tell how a job goes on, as server-sent events."""
-        return StreamingResponse(self._events(self._job(request)), media_type="text/event-stream")
+        is_ending = request.app.state.is_ending
+        return StreamingResponse(self._events(self._job(request), is_ending), media_type="text/event-stream")
 
-    async def _events(self, job: Job) -> AsyncIterator[str]:
+    async def _events(self, job: Job, is_ending: Callable[[], bool]) -> AsyncIterator[str]:
         told = None
-        while True:
+        while not is_ending():  # the server waits for answers under way, and this one would go on
             ahead = self.jobs.num_ahead(job) if job.state == "waiting" else 0
             state = (job.state, job.num_drawn, ahead)
             if state != told:
@@ -122,6 +117,7 @@ class Page:
             if state[0] in ("done", "failed", "stopped"):
                 return
             await asyncio.sleep(_SECONDS_BETWEEN)
+        yield f"data: {json.dumps({'state': 'failed', 'error': _ENDED})}\n\n"
 
     async def stop(self, request: Request) -> Response:
         """End a job that is no longer wanted."""
@@ -169,7 +165,7 @@ def make_app(overrides: Sequence[str] = ()) -> Starlette:
         Route("/drop", _guarded(page.drop), methods=["POST"]),
         Route("/photos/{name}/shown.jpg", _guarded(page.photo)),
         Route("/photos/{name}/cut.png", _guarded(page.cut)),
-        Route("/photos/{name}/faces/{number:int}", _guarded(page.face), methods=["POST"]),
+        Route("/photos/{name}/faces/{number}", _guarded(page.face), methods=["POST"]),
         Route("/photos/{name}/jobs", _guarded(page.add_job), methods=["POST"]),
         Route("/jobs/{name}/events", _guarded(page.watch)),
         Route("/jobs/{name}/stop", _guarded(page.stop), methods=["POST"]),
@@ -177,7 +173,15 @@ def make_app(overrides: Sequence[str] = ()) -> Starlette:
     ]
     # A page elsewhere could otherwise reach this one under a name of its own.
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
-    return Starlette(routes=routes, middleware=[hosts])
+    app = Starlette(routes=routes, middleware=[hosts], exception_handlers={HTTPException: _nothing_there})
+    app.state.is_ending = lambda: False  # whoever serves it knows
+    return app
+
+
+async def _nothing_there(request: Request, error: Exception) -> Response:
+    """Answer an address, or a way to ask for it, that the page does not have."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return JSONResponse({"error": f"the page has nothing for {request.method} {request.url.path[:100]}"}, status)
 
 
 def _guarded(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -189,10 +193,16 @@ def _guarded(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
             return JSONResponse({"error": "only the page itself may ask for this"}, 403)
         try:
             response = await answer(request)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        except asyncio.CancelledError:
+            if not request.app.state.is_ending():
+                raise
+            return JSONResponse({"error": _ENDED}, 503)
         except Exception as error:
             sentence = users_mistake(error)
             if sentence is None:
-                raise
+                return JSONResponse({"error": own_fault(error)}, 500)
             return JSONResponse({"error": sentence}, 404 if isinstance(error, MissingError) else 400)
         response.headers.update(_HEADERS)
         return response
@@ -204,21 +214,6 @@ def _static(name: str) -> Response:
     if name not in _KINDS:
         return JSONResponse({"error": f"there is no {name}"}, 404)
     return Response((_PAGE / name).read_bytes(), media_type=_KINDS[name], headers=_HEADERS)
-
-
-async def _body(request: Request) -> bytes:
-    """Return what was sent; ValueError where it is too much, of which nothing is kept."""
-    content = bytearray()
-    num_bytes = 0
-    async for part in request.stream():  # to its end: browsers do not read an answer while they send
-        num_bytes += len(part)
-        if num_bytes <= MOST_UPLOADED:
-            content += part
-        else:
-            content.clear()
-    if num_bytes > MOST_UPLOADED:
-        raise ValueError(f"the file is too large: up to {MOST_UPLOADED // 1_000_000} MB are taken")
-    return bytes(content)
 
 
 def _gr_in(content: bytes) -> bytes | None:
@@ -236,25 +231,6 @@ def _gr_of_qr(picture: Image.Image) -> bytes | None:
         return _gr_in(from_qr(picture))
     except ValueError:  # no code, several, or a damaged file: it is taken for a photo
         return None
-
-
-def _frame(numbers: Mapping[str, object]) -> Frame:
-    try:
-        x, y, side, angle = (float(str(numbers[key])) for key in ("x", "y", "side", "angle"))
-    except (KeyError, ValueError) as error:
-        raise ValueError("a frame has four numbers: x, y, side and angle") from error
-    return Frame(x, y, side, angle)
-
-
-def _wish(asked: Mapping[str, object]) -> Wish:
-    if asked.get("bytes") is not None:
-        size = str(asked["bytes"])
-        if not size.isdecimal() or not 16 <= int(size) <= 100_000:
-            raise ValueError(f"a file has a whole number of bytes, 16 or more; got {size}")
-        return Wish(num_bytes=int(size))
-    quality = str(asked["quality"])
-    parse_quality(quality)
-    return Wish(quality=quality)
 
 
 def _progress(job: Job, ahead: int) -> dict[str, object]:

@@ -128,10 +128,11 @@ class Jobs:
             except _StoppedError:
                 job.state = "stopped"
             except Exception as error:  # the thread must outlive any job
-                job.error = users_mistake(error) or _own_fault(error)
+                job.error = users_mistake(error) or own_fault(error)
                 job.state = "failed"
 
 
-def _own_fault(error: Exception) -> str:
-    _logger.error("a job failed", exc_info=error)
-    return f"the program failed ({type(error).__name__}: {error}); its window says more, please report that"
+def own_fault(error: Exception) -> str:
+    """Log an error that is no user's mistake; return what to tell the user."""
+    _logger.error("the page failed at something", exc_info=error)
+    return "the program failed: please report what it says in its window"

@@ -60,12 +60,15 @@ def frame_numbers(frame: Frame) -> dict[str, float]:
 
 
 def find_in(picture: Image.Image, face: int | None = None, name: str = "") -> Photo:
-    """Return a photo with its face; where none is found, with a sentence that says so.
+    """Return a photo with its face; where none is found and none was asked for, with a sentence that says so.
 
     Args:
         picture: mode RGB.
         face: as in `ganrev.alignment.align`.
         name: of the photo that it is already; empty for a new one.
+
+    Raises:
+        NoFaceError: the photo has no face of that number.
     """
     if max(picture.size) > _MOST_SIDE:
         picture = picture.copy()
@@ -75,6 +78,8 @@ def find_in(picture: Image.Image, face: int | None = None, name: str = "") -> Ph
     try:
         alignment = align(picture, face)
     except NoFaceError as error:
+        if face is not None:
+            raise  # the photo and its frame stay as they are
         square = Frame(width / 2, height / 2, min(width, height))
         return Photo(picture, square, None, [f"{error}. Or place the frame by hand"], **named)
     return Photo(picture, alignment.frame, alignment, alignment.remarks, **named)

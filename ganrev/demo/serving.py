@@ -10,7 +10,7 @@ INSTALL = "pip install 'ganrev[demo]'"
 
 
 def serve(port: int, overrides: Sequence[str], tell: Callable[[str], None]) -> None:
-    """Serve the page until Ctrl-C.
+    """Serve the page until Ctrl-C; threads may then still be at work.
 
     Args:
         port: 0 for any that is free.
@@ -35,7 +35,8 @@ def serve(port: int, overrides: Sequence[str], tell: Callable[[str], None]) -> N
             raise ValueError(f"port {port} cannot be had ({error.strerror}): give another one by --port") from error
         listening.listen()  # from now on a browser waits until the server answers
         tell(f"http://{HOST}:{listening.getsockname()[1]}/")
-        # A page that stays open must not keep the server from ending.
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+        # A page that stays open must not keep the server from ending. What fails is logged where it is answered.
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
+        app.state.is_ending = lambda: server.should_exit
         with suppress(KeyboardInterrupt):  # that is how it ends
-            uvicorn.Server(config).run(sockets=[listening])
+            server.run(sockets=[listening])

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from ganrev.errors import root_cause
 from ganrev.files import write_whole
+from ganrev.wording import counted
 
 
 class JobRecord(Callback):
@@ -63,7 +64,7 @@ class JobRecord(Callback):
         failed = read_failed(self.folder)
         if not failed:
             return
-        print(f"{len(failed)} job{'s' * (len(failed) > 1)} failed, see {self.folder}:", file=sys.stderr)
+        print(f"{counted(len(failed), 'job')} failed, see {self.folder}:", file=sys.stderr)
         for record in failed:
             print(f"  {' '.join(record['overrides'])}\n    {record['error']}", file=sys.stderr)
 

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy import stats
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
@@ -17,6 +18,9 @@ from ganrev.reversal import perceptual
 from ganrev.reversal.losses import MSSSIM
 
 _SMALLEST_MS_SSIM = 88  # pixels: the window must fit into the fourth scale
+
+# Least and most values of measures; of others, from 0 without a limit.
+_RANGES = {"ssim": (-1.0, 1.0), "ms_ssim": (0.0, 1.0), "ssimulacra2": (-math.inf, 100.0)}
 
 SMALLEST = 11  # side in pixels: the window of SSIM
 
@@ -75,6 +79,21 @@ def mean_and_interval(values: list[float]) -> tuple[float, float]:
         return float(array.mean()), math.nan
     half = stats.t.ppf(0.975, n - 1) * array.std(ddof=1) / math.sqrt(n)
     return float(array.mean()), float(half)
+
+
+def interval_within(measure: str, mean: ArrayLike, half: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of intervals as a figure may draw them: cut off where the measure has no values.
+
+    Of few pictures Student's t is so wide that an interval of SSIM passes 1.
+
+    Args:
+        measure: a column of a run's rows.
+        mean: float [N], or one number.
+        half: widths of the half intervals, likewise; NaN counts as 0.
+    """
+    least, most = _RANGES.get(measure, (0.0, math.inf))
+    mean, half = np.asarray(mean, dtype=float), np.nan_to_num(np.asarray(half, dtype=float))
+    return np.minimum(np.maximum(mean - half, least), mean), np.maximum(np.minimum(mean + half, most), mean)
 
 
 def takes_stlpips(height: int, width: int) -> bool:

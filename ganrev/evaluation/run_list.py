@@ -105,29 +105,31 @@ def in_words(config: DictConfig) -> str:
     """Return the overrides that turn the defaults into a stored config: choices of groups, and single options."""
     stored = to_dict(config, resolve=True)
     codec = stored["codec"]
-    data_choice = _nearest("data", stored["data"])
+    defaults = _default_choices()
+    data_choice = _nearest("data", stored["data"], defaults["data"])
+    defaults |= _overridden_by(_nearest("codec", codec, defaults["codec"]))
     words = []
     for group in _GROUPS:
         content = codec if group == "codec" else codec.get(group) if group in _INSIDE_CODEC else stored[group]
         if not isinstance(content, dict):
             continue  # the codec does not read this group
-        choice = _nearest(group, content)
+        choice = _nearest(group, content, defaults[group])
         expected = _choices(group)[choice] | _sets_elsewhere(data_choice).get(group, {})
-        if group == "codec" or choice != _default_choices()[group]:
+        if group == "codec" or choice != defaults[group]:
             words.append(f"{group}={choice}")
         if group == "codec" and content["_target_"] != _choices(group)[choice]["_target_"]:
             words = [f"codec._target_={content['_target_']}"]  # a codec of the user's own
         words += [f"{group}.{key}={_spell(value)}" for key, value in _differences(expected, content)]
-    defaults = _load(config_dir() / "config.yaml") | _sets_elsewhere(data_choice)
+    plain = _load(config_dir() / "config.yaml") | _sets_elsewhere(data_choice)
     # Only codecs with a generator read these.
-    changed = [key for key in _PLAIN if "generator" in codec and stored.get(key) != defaults.get(key)]
+    changed = [key for key in _PLAIN if "generator" in codec and stored.get(key) != plain.get(key)]
     return " ".join(words + [f"{key}={_spell(stored[key])}" for key in changed])
 
 
-def _nearest(group: str, content: Mapping[str, Any]) -> str:
-    """Return the choice of a group that is most similar to its stored content."""
+def _nearest(group: str, content: Mapping[str, Any], default: str) -> str:
+    """Return the choice of a group that is most similar to its stored content, of equal ones the default."""
     choices = _choices(group)
-    return min(choices, key=lambda name: (*_distance(choices[name], content), name != _default_choices()[group]))
+    return min(choices, key=lambda name: (*_distance(choices[name], content), name != default))
 
 
 def _distance(choice: Mapping[str, Any], content: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -205,22 +207,36 @@ def _inherited(folder: Path, name: str) -> Iterator[tuple[str, Any]]:
     yield from ((key, value) for key, value in content.items() if key != "defaults")
 
 
-@cache
 def _default_choices() -> dict[str, str]:
     defaults = _load(config_dir() / "config.yaml")["defaults"]
     return {group: choice for one in defaults if isinstance(one, dict) for group, choice in one.items()}
 
 
+def _overridden_by(codec_choice: str) -> dict[str, str]:
+    """Return the choices that a codec brings along, which are the defaults beside it."""
+    defaults = _load(config_dir() / "codec" / f"{codec_choice}.yaml").get("defaults", [])
+    chosen = {key: choice for one in defaults if isinstance(one, dict) for key, choice in one.items()}
+    return {key.removeprefix("override /"): choice for key, choice in chosen.items() if key.startswith("override /")}
+
+
 def to_text(runs: Sequence[StoredRun]) -> str:
-    """Return the list as a table; the last column is the folder to give to other commands."""
+    """Return the list as a table, above it the options of the pictures that all of several runs share.
+
+    The last column is the folder to give to other commands.
+    """
+    words = [run.what.split(" ") for run in runs]
+    shared = [word for word in words[0] if word.startswith("data") and all(word in others for others in words)]
+    shared = shared if len(runs) > 1 else []
     header = ("when (UTC)", "what", "n", "bytes", "PSNR", "SSIM", "commit", "run")
     lines = [header]
-    for run in runs:
+    for run, own in zip(runs, words, strict=True):
+        what = " ".join(word for word in own if word not in shared)
         scores = (f"{run.num_bytes:.1f}", f"{run.psnr:.2f}", f"{run.ssim:.4f}")
-        lines.append((run.when[:16], run.what, str(run.num_images), *scores, run.commit or "-", run.folder.name))
+        lines.append((run.when[:16], what, str(run.num_images), *scores, run.commit or "-", run.folder.name))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     right = {2, 3, 4, 5}
-    return "\n".join("  ".join(_aligned(line, widths, right)).rstrip() for line in lines)
+    table = ["  ".join(_aligned(line, widths, right)).rstrip() for line in lines]
+    return "\n".join([*([f"all with {' '.join(shared)}", ""] if shared else []), *table])
 
 
 def _aligned(line: Sequence[str], widths: Sequence[int], right: set[int]) -> list[str]:

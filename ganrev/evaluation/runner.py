@@ -25,6 +25,7 @@ from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.run_identity import ALGORITHM_VERSION, TARGETS, modern_config, run_id, shard_name
 from ganrev.pixels import resize
 from ganrev.reversal import perceptual
+from ganrev.wording import counted
 
 _logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class NothingEncodedError(ValueError):
     def __init__(self, failed: dict[str, str]) -> None:
         self.failed = failed
         reason = next(iter(failed.values()))
-        super().__init__(f"not one of {len(failed)} pictures could be encoded; the first: {reason}")
+        super().__init__(f"not one of {counted(len(failed), 'picture')} could be encoded; the first: {reason}")
 
 
 # Keys of the config that every run reads. An override of any other key causes a warning where neither the codec nor the

@@ -4,6 +4,7 @@ from typing import Any
 
 from ganrev.evaluation import metrics
 from ganrev.evaluation.run_folder import RunFolder
+from ganrev.wording import counted
 
 _SHOWN = (  # column, label, digits
     ("num_bytes", "bytes, whole file", 1),
@@ -30,7 +31,7 @@ _TRAINING = {
 def training_notes(summary: dict[str, Any]) -> list[str]:
     """Return sentences on pictures of a run that its generator was, or may have been, trained on."""
     counts = {text: summary.get(key, 0) for key, text in _TRAINING.items()}  # older runs lack them
-    return [f"{count} of {summary['num_images']} pictures {text}" for text, count in counts.items() if count]
+    return [f"{count} of {counted(summary['num_images'], 'picture')} {text}" for text, count in counts.items() if count]
 
 
 def scoring_notes(summary: dict[str, Any]) -> list[str]:
@@ -45,14 +46,16 @@ def describe(run: RunFolder) -> str:
     """Return a few lines about a finished run, to be printed."""
     summary = run.summary
     count, size = summary["num_images"], summary["image_size"]
-    lines = [f"{count} picture{'s' * (count > 1)} of {size} x {size}", *_scores(summary)]
+    lines = [f"{counted(count, 'picture')} of {size} x {size}", *_scores(summary)]
     for key, label in (("images_failed", "failed"), ("images_skipped", "skipped")):
         lines += [f"  {label}: {name}: {reason}" for name, reason in summary[key].items()]
     lines += [f"  {line}" for line in training_notes(summary) + scoring_notes(summary)]
     if summary.get("targets_missed"):
-        lines.append(f"  {summary['targets_missed']} of {count} files missed the target (chosen_hit in rows.csv)")
+        lines.append(
+            f"  {summary['targets_missed']} of {counted(count, 'file')} missed the target (chosen_hit in rows.csv)"
+        )
     if summary["lanes_diverged"]:
-        lines.append(f"  {summary['lanes_diverged']} of {summary['lanes']} lanes diverged")
+        lines.append(f"  {summary['lanes_diverged']} of {counted(summary['lanes'], 'lane')} diverged")
     return "\n".join([*lines, f"  {run}"])
 
 

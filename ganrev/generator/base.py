@@ -27,6 +27,7 @@ class Generator(nn.Module):
             puts the unit step of `quant=extreme` on the paper's scale (latents of about -15 to 15).
         digest: SHA-256 of the weights, hexadecimal; fills the file's fingerprint and the run's identity.
         face_prior: a density of faces over z, fitted afterwards; None where there is none.
+        no_face_prior: why there is none, where there is more to say than that.
         caveat: what a reader of its scores must know, for the notes under a table; may be empty.
         card: the model card, JSON, that lists the CelebA pictures trained on; None if there is none.
     """
@@ -39,6 +40,7 @@ class Generator(nn.Module):
     card: Path | None = None
     grid: Grid | None
     face_prior: FacePrior | None = None
+    no_face_prior: str = ""
     caveat: str = ""
     _deviations: Tensor | None = None
     _step_sizes: Tensor | None = None
@@ -106,9 +108,10 @@ class Generator(nn.Module):
         if drawn_from == "cube":
             return self.sample_prior(num_samples, rng)
         if self.face_prior is None:
+            reason = f"these weights of {type(self).__name__} have no density of faces beside them"
             raise ValueError(
-                f"these weights of {type(self).__name__} have no density of faces beside them; take data.prior=cube, "
-                "or fit one by `ganrev face-prior`"
+                f"{self.no_face_prior or reason}; take data.prior=cube (or no --prior), or fit one by "
+                "`ganrev face-prior`"
             )
         return self.face_prior.sample(num_samples, rng)
 

@@ -20,7 +20,7 @@ from ganrev.configuration.options import Positive, checked_options
 from ganrev.contamination.card import read_card
 from ganrev.files import write_whole
 from ganrev.generator.base import Generator
-from ganrev.generator.face_prior import face_prior_path, load_face_prior
+from ganrev.generator.face_prior import face_prior_path, load_face_prior, weights_of
 from ganrev.generator.grid import LappedGrid
 from ganrev.generator.weights import existing_file, file_digest, load_state, load_tensors
 from ganrev.paths import weights_dir
@@ -219,21 +219,34 @@ def load_embedded(path: str | Path | None = None, unseen_scale: Positive | None 
     if network.grid is not None:
         network.grid.prior.round_weights()
     network.card = card if card.exists() else None
-    network.unseen_scale, network.digest = scale, file_digest(file)
+    digest = file_digest(file)
+    network.unseen_scale, network.digest = scale, digest
     table = latents_path(file)
     if table.exists():
         network.set_latent_statistics(*_read_latents(table))
         # Files coded with one table decode to nonsense with another: it is a part of the decoder's identity.
-        network.digest = hashlib.sha256(f"{network.digest}/{file_digest(table)}".encode()).hexdigest()
-    if face_prior_path(file).exists():  # no part of the digest: decoding does not need it
-        network.face_prior = load_face_prior(face_prior_path(file))
-        if network.face_prior.latent_dim != network.latent_dim:
-            raise ValueError(
-                f"{face_prior_path(file)} is a density over {network.face_prior.latent_dim} latents, and these weights "
-                f"have {network.latent_dim}; fit it again by `ganrev face-prior`"
-            )
+        network.digest = hashlib.sha256(f"{digest}/{file_digest(table)}".encode()).hexdigest()
+    if face_prior_path(file).exists():
+        _add_face_prior(network, file, digest)
     network.freeze()
     return network
+
+
+def _add_face_prior(network: EmbeddedNetwork, weights: Path, digest: str) -> None:
+    """Give a network the density of faces beside its weights, or the reason why it is not theirs.
+
+    It is no part of the digest, and one of other weights is no error here: decoding does not need it.
+    """
+    path = face_prior_path(weights)
+    if weights_of(path) != digest:
+        network.no_face_prior = f"{path} was fitted to other weights than those of {weights.name}"
+        return
+    network.face_prior = load_face_prior(path)
+    if network.face_prior.latent_dim != network.latent_dim:
+        raise ValueError(
+            f"{path} is a density over {network.face_prior.latent_dim} latents, and these weights have "
+            f"{network.latent_dim}; fit it again by `ganrev face-prior`"
+        )
 
 
 def latents_path(weights: Path) -> Path:

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from ganrev.files import write_whole
-from ganrev.generator.weights import load_tensors
+from ganrev.generator.weights import file_digest, load_notes, load_tensors
+
+_WEIGHTS = "weights"  # in the file, the SHA-256 of those that it was fitted to
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,11 +90,20 @@ def face_prior_path(weights: Path) -> Path:
 
 
 def save_face_prior(prior: FacePrior, weights: Path) -> Path:
-    """Write the density beside weights, in float16; returns its path."""
+    """Write the density beside the weights that it was fitted to, in float16, with their SHA-256; returns its path."""
     path = face_prior_path(weights)
     tensors = {name: (v if name == "leading" else v.half()).contiguous() for name, v in prior.tensors.items()}
-    write_whole(path, safetensors.torch.save(tensors))
+    write_whole(path, safetensors.torch.save(tensors, {_WEIGHTS: file_digest(weights)}))
     return path
+
+
+def weights_of(path: Path) -> str:
+    """Return the SHA-256 of the weights that a stored density was fitted to; empty where its file does not say.
+
+    Raises:
+        ValueError: the file is missing or damaged.
+    """
+    return load_notes(path).get(_WEIGHTS, "")
 
 
 def load_face_prior(path: Path) -> FacePrior:

@@ -6,7 +6,8 @@ No pickle is ever executed, and every fault of a file raises one ValueError that
 import hashlib
 import re
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -99,8 +100,25 @@ def load_tensors(path: str | Path) -> dict[str, Tensor]:
         ValueError: the file is missing or damaged, or of another format.
     """
     path = existing_file(path)
-    try:
+    with _readable(path):
         return safetensors.torch.load_file(path)
+
+
+def load_notes(path: str | Path) -> dict[str, str]:
+    """Read what a safetensors file says about itself beside its tensors, such as whose they are; may be empty.
+
+    Raises:
+        ValueError: the file is missing or damaged, or of another format.
+    """
+    path = existing_file(path)
+    with _readable(path), safetensors.safe_open(path, framework="pt") as file:
+        return file.metadata() or {}
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise ValueError(
             f"{path} cannot be read as safetensors ({error}): it is damaged or of another format; fetch it again"

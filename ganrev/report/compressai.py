@@ -10,6 +10,7 @@ from ganrev.report.paired import picture_difference
 from ganrev.report.pictures import find_originals
 from ganrev.report.reported import ReportedRun
 from ganrev.reversal.losses import MSSSIM
+from ganrev.wording import counted
 
 _BATCH = 32  # pictures at a time
 # Its older versions know no `-rgb`.
@@ -39,7 +40,7 @@ def to_compressai(runs: Sequence[ReportedRun], name: str | None = None) -> dict[
     if ms_ssim:
         results |= {"ms-ssim": ms_ssim, "ms-ssim-rgb": ms_ssim}
     count, size = points[0].summary["num_images"], points[0].summary["image_size"]
-    description = f"{count} pictures of {size} x {size}; {', '.join(run.label for run in points)}"
+    description = f"{counted(count, 'picture')} of {size} x {size}; {', '.join(run.label for run in points)}"
     return {"name": name or points[0].kind, "description": description, "results": results}
 
 

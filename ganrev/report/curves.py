@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 from omegaconf import OmegaConf
 
+from ganrev.evaluation.metrics import interval_within
 from ganrev.report.reported import MEASURES, ReportedRun
 
 # Measures of a table of curves that runs are not compared by: name, unit, digits, and whether more of it is better.
@@ -159,7 +160,8 @@ def _draw(lines: Sequence[Line], measure: str, label: str) -> Figure:
         style: dict[str, Any] = {"color": _COLOURS[place], "marker": _MARKERS[(place + turn) % len(_MARKERS)]}
         sizes += [size for size, _, _ in points]
         places, means, halves = zip(*points, strict=True)
-        ax.errorbar(places, means, yerr=halves, **_POINTS, **style, label=line.label)
+        low, high = interval_within(measure, means, halves)
+        ax.errorbar(places, means, yerr=[means - low, high - means], **_POINTS, **style, label=line.label)
         if line.floor_bytes is not None:
             on_axis: dict[str, Any] = {
                 "transform": ax.get_xaxis_transform(),

@@ -201,17 +201,21 @@ def _corrected(results: Sequence[PairedResult]) -> list[PairedResult]:
 def to_text(results: Sequence[PairedResult]) -> str:
     """Return the comparison as a table for a terminal."""
     several = len({(r.first, r.second) for r in results}) > 1
-    header = ["first", "second", "n", "measure", "mean difference", "95 % interval", "p"]
+    header = ["n", "measure", "mean difference", "95 % interval", "p"]
     header += [*(["p, Holm"] if several else []), "wins", "ties", "losses", "decided by"]
+    if several:
+        header = ["first", "second", *header]
     lines = [header]
     for r in results:
         holm = [write_p(r.p_holm)] if several else []
         counts = [str(r.wins), str(r.ties), str(r.losses)]
-        shown = [r.first, r.second, str(r.num_images), MEASURES[r.measure][0], write_difference(r), write_interval(r)]
-        lines.append([*shown, write_p(r.p_value), *holm, *counts, r.verdict])
+        shown = [str(r.num_images), MEASURES[r.measure][0], write_difference(r), write_interval(r)]
+        line = [*shown, write_p(r.p_value), *holm, *counts, r.verdict]
+        lines.append([r.first, r.second, *line] if several else line)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([*padded, "", *explanation(results)])
+    pair = [] if several or not results else [f"first:  {results[0].first}", f"second: {results[0].second}", ""]
+    return "\n".join([*pair, *padded, "", *explanation(results)])
 
 
 def explanation(results: Sequence[PairedResult]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,12 @@ def read_reported(folders: Sequence[Path], table: str = "table1") -> list[Report
             label = f"{label} ({_number(run.name)})"
         reported.append(ReportedRun(run, label, _anchor(words, run.name, taken), kind, paper))
     return reported
+
+
+def told_apart(runs: Sequence[ReportedRun]) -> list[ReportedRun]:
+    """Label runs that are shown beside each other alone: options that all of them share are left out."""
+    shared = set.intersection(*(set(_own_words(run.folder)[1:]) for run in runs))
+    return [replace(run, label=" ".join(word for word in run.label.split(" ") if word not in shared)) for run in runs]
 
 
 def _own_words(run: RunFolder) -> list[str]:

@@ -18,6 +18,7 @@ from ganrev.generator.face_prior import FacePrior, save_face_prior
 from ganrev.paths import weights_dir
 from ganrev.pixels import to_x
 from ganrev.progress import ProgressBar
+from ganrev.wording import counted
 
 NUM_LEADING = 96
 NUM_LAWS = 28  # with 96 latents, a file of 0.95 MB
@@ -97,4 +98,5 @@ def write_face_prior(weights: Path | None, faces: Sequence[str], num_leading: in
     z = proposed_latents(network, images)
     effects = network.linear.weight.norm(dim=0) * z.std(dim=0)
     path = save_face_prior(fit(z, effects, num_leading, num_laws, seed), weights)
-    print(f"{path}: {num_laws} normal laws over {num_leading} latents, of {len(images)} faces and their mirror images")
+    laws, over = counted(num_laws, "normal law"), counted(num_leading, "latent")
+    print(f"{path}: {laws} over {over}, of {counted(len(images), 'face')} and their mirror images")

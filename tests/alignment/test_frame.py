@@ -91,7 +91,9 @@ def test_a_margin_leaves_room_around_the_frame():
     "numbers", [(0, 0, 0), (0, 0, -3), (math.nan, 0, 10), (0, 0, 10, math.inf), (1e308, 0, 1e308), (0, 0, 1e-4)]
 )
 def test_impossible_frames_are_refused(numbers):
-    with pytest.raises(ValueError, match="expected a frame of finite numbers and a side of at least a pixel"):
+    with pytest.raises(
+        ValueError, match="a frame has finite numbers, none beyond a million, and a side of 1 or more; got x "
+    ):
         Frame(*numbers)
 
 

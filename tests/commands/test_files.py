@@ -139,6 +139,17 @@ def test_samples_are_one_png_in_a_grid_with_white_where_none_is_left(tmp_path):
     assert all(not torch.equal(a, b) for i, a in enumerate(drawn) for b in drawn[:i])
 
 
+def test_samples_are_a_folder_of_pictures_where_the_name_is_one_of_a_folder(tmp_path, capsys):
+    main(["sample", "-n", "3", "-o", f"{tmp_path / 'faces'}/", *TINY])
+    main(["sample", "-n", "3", "-o", str(tmp_path / "grid.png"), *TINY])
+    assert files_in(tmp_path / "faces") == ["sample_0000.png", "sample_0001.png", "sample_0002.png"]
+    with Image.open(tmp_path / "faces" / "sample_0001.png") as alone, Image.open(tmp_path / "grid.png") as picture:
+        assert torch.equal(from_pillow(alone), from_pillow(picture)[:, :32, 32:64])
+    capsys.readouterr()
+    main(["sample", "-n", "1", "-o", str(tmp_path / "faces"), *TINY])
+    assert capsys.readouterr().out == f"{tmp_path / 'faces'}: 1 sample of 32 x 32, a file each\n"
+
+
 def test_info_names_back_ends_as_they_are_named():
     for code, name in files.BACK_ENDS.items():
         back_end = backends.by_code(code)

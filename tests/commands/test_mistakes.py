@@ -113,7 +113,10 @@ def test_no_samples_at_all_are_refused(tmp_path, capsys):
         complaint = fails(capsys, "sample", "-n", number, "-o", tmp_path / "grid.png", *TINY)
         assert f"-n must be from 1 to 10000, got {number}" in complaint
     assert "ends in .png" in fails(capsys, "sample", "-o", tmp_path / "grid.jpg", *TINY)
-    assert files_in(tmp_path) == []
+    (tmp_path / "taken").write_text("")
+    assert "is a file; give -o the name of a folder" in fails(capsys, "sample", "-o", tmp_path / "taken", *TINY)
+    assert "to make faces in; make it first" in fails(capsys, "sample", "-o", tmp_path / "none" / "faces", *TINY)
+    assert files_in(tmp_path) == ["taken"]
 
 
 @pytest.mark.parametrize("command", ["compress", "decompress"])

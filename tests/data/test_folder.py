@@ -54,7 +54,7 @@ def test_every_bad_kind_is_skipped_beside_a_good_one(folder):
 
 def test_folder_of_bad_files_only(tmp_path):
     (tmp_path / "a.txt").write_text("no picture")
-    with pytest.raises(ValueError, match=r"none of the 1 files .* a\.txt: not a picture.* data=seen needs no"):
+    with pytest.raises(ValueError, match=r"none of 1 file .* a\.txt: not a picture.* data=seen needs no"):
         Folder(tmp_path).load()
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -20,16 +21,33 @@ QUICK = [
 ]
 
 
+@contextmanager
+def served(*overrides):
+    """Serve a page of its own: its process, and the address, without a slash at the end."""
+    command = [sys.executable, "-m", "ganrev.cli", "demo", "--port", "0", *overrides]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, **pipes, text=True, env=os.environ) as server:
+        try:
+            line = server.stdout.readline()
+            assert line.startswith("the page is at http://127.0.0.1:"), line
+            yield server, line.split()[4].rstrip("/")
+        finally:
+            server.kill()
+
+
+def interrupted(server):
+    """Press Ctrl-C; return the status and what was printed since, once the server has ended."""
+    server.send_signal(signal.SIGINT)
+    printed, _ = server.communicate(timeout=10)
+    return server.returncode, printed
+
+
 @pytest.fixture(scope="session")
 def address():
     """Where a page answers, without a slash at the end."""
-    command = [sys.executable, "-m", "ganrev.cli", "demo", "--port", "0", *QUICK]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as server:
-        line = server.stdout.readline()
-        assert line.startswith("the page is at http://127.0.0.1:"), line
-        yield line.split()[4].rstrip("/")
-        server.send_signal(signal.SIGINT)
-        assert server.wait(timeout=30) == 0
+    with served(*QUICK) as (server, address):
+        yield address
+        assert interrupted(server) == (0, "\nthe page is closed\n")
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from ganrev.codecs.base import described
 from ganrev.coding import container
 from ganrev.evaluation import metrics
-from ganrev.evaluation.metrics import distortion, mean_and_interval
+from ganrev.evaluation.metrics import distortion, interval_within, mean_and_interval
 from ganrev.pixels import to_png, to_x
 from ganrev.reversal import perceptual
 from ganrev.reversal.losses import MSSSIM, SSIM
@@ -176,3 +176,11 @@ def test_columns_of_the_record_hold_what_each_measure_says():
         found = measure(images, decoded)
         assert [row.get(column) for row in rows] == (found or [None, None])
     assert metrics.takes_stlpips(96, 96) == perceptual.is_available()
+
+
+def test_intervals_stay_within_their_measure():
+    low, high = interval_within("ssim", [0.8, 0.5, 1.0], [1.2, 0.1, math.nan])
+    assert low.tolist() == pytest.approx([-0.4, 0.4, 1.0])
+    assert high.tolist() == pytest.approx([1.0, 0.6, 1.0])
+    assert [float(end) for end in interval_within("ssimulacra2", 60.0, 90.0)] == [-30.0, 100.0]
+    assert [float(end) for end in interval_within("psnr", 20.0, 30.0)] == [0.0, 50.0]

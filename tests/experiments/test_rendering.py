@@ -17,7 +17,8 @@ def test_table1_is_printed_with_the_papers_figures_below_each_row(table1):
     lines = printed.splitlines()
     assert "[4/7] JPEG, 10 % ..." in lines
     header = next(line.split() for line in lines if line.startswith("scheme"))
-    assert header[1:5] == ["n", "px", "bytes", "BPP"]
+    assert header[1:4] == ["px", "bytes", "BPP"]
+    assert any(line.startswith("All rows: n ") for line in lines)
     jpeg = next(i for i, line in enumerate(lines) if line.startswith("JPEG, 1 %"))
     assert "±" in lines[jpeg]
     assert lines[jpeg + 1].split() == ["in", "the", "paper", "0.2176", "62.64", "20.465", "589.15", "0.528"]
@@ -86,3 +87,17 @@ def test_an_undefined_number_is_left_out_and_an_interval_of_one_picture_too():
     frame = pd.DataFrame([{"scheme": "a", "image_size": 64, "psnr": 20.5, "psnr_ci95": math.nan}])
     frame = frame.assign(**{f"{k}_in_paper": math.nan for k in table.PAPER_FIGURES})
     assert rendering.cells(frame).to_dict("records") == [{"scheme": "a", "px": "64", "PSNR, dB": "20.50"}]
+
+
+def test_a_terminal_gets_blocks_that_it_can_show():
+    columns = {header: ["1.000 ±0.100", "", "2.000 ±0.100"] for header in ("BPP", "PSNR, dB", "SSIM", "ΔE")}
+    measured = pd.DataFrame({"scheme": ["JPEG, 1 %", "  in the paper", "PNG"], "n": ["10", "", "10"], **columns})
+    measured.loc[1, "BPP"] = "0.2"
+    lines = rendering.to_text(measured, "Title", ["A note."], width=45).splitlines()
+    assert max(map(len, lines)) <= 45
+    heads = [line.split("  ")[0] for line in lines]
+    assert heads.count("scheme") == 2
+    assert heads.count("JPEG, 1 %") == 2  # each block has the labels,
+    assert lines.count("  in the paper           0.2") == 1  # and the paper's figures where there are some
+    assert lines[-2:] == ["All rows: n 10.", "A note."]
+    assert rendering.to_text(measured, "Title", [], width=200).count("JPEG, 1 %") == 1

@@ -31,7 +31,7 @@ def file_targets(folder: Path) -> list[Target]:
     weights.write_bytes(safetensors.torch.save({"a": torch.arange(12.0).view(3, 4), "b": torch.ones(2).half()}))
     hash_faces(smooth_images(3, 128)).save(hashes)
     torch.save({"weight": torch.ones(1, 2), "bias": torch.ones(1)}, checkpoint)
-    density = save_face_prior(_density(), folder / "x").read_bytes()
+    density = save_face_prior(_density(), weights).read_bytes()
     trial = folder / "trial"
     reads = partial(_reads, trial)
 

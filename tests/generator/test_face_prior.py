@@ -1,13 +1,14 @@
 """The density of faces: what is drawn has its moments, one by one; files are whole or refused."""
 
 import dataclasses
+import hashlib
 
 import pytest
 import safetensors.torch
 import torch
 
-from ganrev.generator.embedded import latents_path, load_embedded
-from ganrev.generator.face_prior import FacePrior, face_prior_path, load_face_prior, save_face_prior
+from ganrev.generator.embedded import EmbeddedNetwork, latents_path, load_embedded, save
+from ganrev.generator.face_prior import FacePrior, face_prior_path, load_face_prior, save_face_prior, weights_of
 from ganrev.paths import weights_dir
 from tests.tiny import TinyGenerator
 
@@ -43,7 +44,9 @@ def test_no_sample_depends_on_their_number(prior):
 
 def test_files(prior, tmp_path):
     weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(b"weights")
     path = save_face_prior(prior, weights)
+    assert weights_of(path) == hashlib.sha256(b"weights").hexdigest()
     assert path == face_prior_path(weights) == tmp_path / "mine.prior.safetensors"
     again = load_face_prior(path)
     for name, value in prior.tensors.items():
@@ -94,3 +97,30 @@ def test_a_density_of_other_latents_than_the_weights_have_is_refused(prior, tmp_
     latents_path(weights).write_bytes(safetensors.torch.save({"deviations": torch.ones(512)}))
     with pytest.raises(ValueError, match=r"mine\.latents\.safetensors is no table of latents"):
         load_embedded(weights)
+
+
+def test_a_density_of_other_weights_is_not_drawn_from(tmp_path):
+    """They load and decode without it; a density that was fitted again is theirs."""
+    weights = tmp_path / "mine.safetensors"
+    torch.manual_seed(0)
+    save(EmbeddedNetwork(), weights)
+    shipped = weights_dir() / "embedded.safetensors"
+    for foreign in (face_prior_path(shipped).read_bytes(), safetensors.torch.save(load_face_prior_tensors(shipped))):
+        face_prior_path(weights).write_bytes(foreign)
+        network = load_embedded(weights)
+        with pytest.raises(
+            ValueError, match=r"mine\.prior\.safetensors was fitted to other weights than those of mine"
+        ):
+            network.sample(1, torch.Generator(), "faces")
+        assert network.sample(1, torch.Generator()).shape == (1, 512)
+    save_face_prior(load_face_prior(face_prior_path(shipped)), weights)
+    assert load_embedded(weights).sample(1, torch.Generator(), "faces").shape == (1, 512)
+
+
+def load_face_prior_tensors(weights):
+    return load_face_prior(face_prior_path(weights)).tensors
+
+
+def test_the_shipped_density_is_that_of_the_shipped_weights():
+    z = load_embedded().sample(1, torch.Generator().manual_seed(0), "faces")
+    assert z[0, :3].tolist() == pytest.approx([-0.15956, -0.21848, -0.31051], abs=1e-4)

@@ -4,10 +4,14 @@ import math
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from scipy import stats
 
 from ganrev.cli import main
-from ganrev.report import compare_runs, paired, read_reported
+from ganrev.evaluation.run_folder import RunFolder
+from ganrev.report import compare_runs, paired, read_reported, reported
+from ganrev.report.reported import ReportedRun, told_apart
+from tests.tiny import compose_config
 
 
 def only(results, measure):
@@ -96,6 +100,18 @@ def test_compare_from_the_command_line(stored, capsys):
     assert "Holm" not in printed
     main(["compare", *map(str, stored.of("jpeg1", "jpeg10", "png"))])
     assert "Holm's correction is over the 3 pairs" in capsys.readouterr().out
+
+
+def test_runs_are_named_by_what_differs_between_them(tmp_path):
+    runs = []
+    for number, size in enumerate(("codec.target_bytes=120", "codec.target_bytes=300")):
+        config = compose_config("codec=gan_auto", "reversal.steps=50", size)
+        (tmp_path / f"{number}").mkdir()
+        OmegaConf.save(config, tmp_path / f"{number}" / "config.yaml", resolve=True)
+        run = RunFolder(tmp_path / f"{number}")
+        runs.append(ReportedRun(run, " ".join(reported._own_words(run)), f"{number}", "gan_auto", {}))
+    assert runs[0].label == "gan_auto target_bytes=120 reversal.steps=50"
+    assert [run.label for run in told_apart(runs)] == ["gan_auto target_bytes=120", "gan_auto target_bytes=300"]
 
 
 def test_few_differences_of_which_some_are_equal_are_tested_as_scipy_does():

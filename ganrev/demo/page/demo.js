@@ -125,7 +125,11 @@ async function cut() {
 for (const key of Object.keys(STEPS)) by(key).addEventListener("input", () => place({ ...frame, [key]: Number(by(key).value) }));
 by("reset").addEventListener("click", () => place(photo.frame));
 by("face").addEventListener("change", () => attempt(async () => {
-  show(await ask(`/photos/${photo.name}/faces/${by("face").value}`, { method: "POST" }));
+  try {
+    show(await ask(`/photos/${photo.name}/faces/${by("face").value}`, { method: "POST" }));
+  } finally {
+    by("face").value = photo.chosen;
+  }
 }));
 
 by("photo").addEventListener("keydown", (event) => {

@@ -72,6 +72,8 @@ def test_mistakes_are_told():
         ganrev.load_codec("gan", "codec=jpeg")
     with pytest.raises(HydraException, match="nonsense"):
         ganrev.load_codec("jpeg", nonsense=3)
+    with pytest.raises(ValueError, match=r"data=.* is an option of runs"):
+        ganrev.load_codec("gan", data="seen")
     with pytest.raises(ValueError, match=r"options \(quant\) belong to a codec's name"):
         ganrev.compress(smooth_images(1)[0], ganrev.load_codec("jpeg", **{"codec.quality": 50}), quant="extreme")
 

@@ -36,20 +36,20 @@ def make_codec(overrides: list[str]) -> "GanCodec | AutoCodec":
     """Build the GAN codec of `configs/config.yaml` with Hydra-style overrides.
 
     Raises:
-        ValueError: the overrides choose another codec, which has no `.gr` file.
+        ValueError: the overrides choose another codec, which has no `.gr` file, or pictures.
     """
     from hydra.utils import instantiate
 
     from ganrev.codecs.auto import AutoCodec
     from ganrev.codecs.gan import GanCodec
-    from ganrev.configuration.overrides import compose_config
+    from ganrev.configuration.overrides import compose_for_codec
     from ganrev.evaluation.runner import unused_overrides
 
-    cfg = compose_config(overrides)
+    cfg = compose_for_codec(overrides)
     codec = instantiate(cfg.codec)
     if not isinstance(codec, GanCodec | AutoCodec):
         raise ValueError(f"this command makes and reads .gr files; {cfg.codec['_target_']} has a format of its own")
-    for override in unused_overrides(cfg, overrides):
+    for override in unused_overrides(cfg, overrides, ("codec", "hydra")):
         print(f"{override} has no effect: {cfg.codec['_target_']} does not read it", file=sys.stderr)
     return codec
 
@@ -240,10 +240,10 @@ def sample(number: int, output: Path, prior: Literal["cube", "faces"], overrides
     from hydra.utils import instantiate
 
     from ganrev.configuration.options import Whole, check_option
-    from ganrev.configuration.overrides import compose_config
+    from ganrev.configuration.overrides import compose_for_codec
     from ganrev.pixels import to_grid, to_images, to_png
 
-    cfg = compose_config(list(overrides))
+    cfg = compose_for_codec(list(overrides))
     generator = instantiate(cfg.generator)
     seed = check_option(Whole, "seed", cfg.seed)
     z = generator.sample(number, torch.Generator().manual_seed(seed), prior)

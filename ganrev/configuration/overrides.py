@@ -46,6 +46,21 @@ def compose_config(overrides: Sequence[str], config_name: str = "config") -> Dic
         GlobalHydra.instance().hydra = callers
 
 
+def compose_for_codec(overrides: Sequence[str]) -> DictConfig:
+    """Compose the config of a codec that gets its pictures from elsewhere; arguments and errors as `compose_config`.
+
+    Raises:
+        ValueError: an override of `data`, too: it would do nothing, or as data=seen change other options in passing.
+    """
+    for override in overrides:
+        if re.match(r"[+~]*data\b", override):
+            raise ValueError(
+                f"{override} is an option of runs (ganrev run), which load a set of pictures; nothing is loaded from "
+                "there here: leave it out"
+            )
+    return compose_config(overrides)
+
+
 def check_overrides(overrides: Sequence[str]) -> None:
     """Raise ValueError, with the quoting that works, for overrides that Hydra misreads.
 

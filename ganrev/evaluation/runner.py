@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +48,15 @@ class NothingEncodedError(ValueError):
 _ALWAYS_READ = ("codec", "data", "batch_size", "score_limit", "out", "force", "hydra")
 
 
-def unused_overrides(cfg: DictConfig, overrides: list[str]) -> list[str]:
-    """Return the overrides that neither the chosen codec nor the data source reads."""
+def unused_overrides(cfg: DictConfig, overrides: Sequence[str], read_anyway: Sequence[str] = _ALWAYS_READ) -> list[str]:
+    """Return the overrides that neither the chosen codec nor the data source reads, nor whoever asks."""
     raw = to_dict(cfg, resolve=False)
     read = json.dumps([raw["codec"], raw["data"]])
     ignored = []
     for override in overrides:
         key = override.lstrip("+~").split("=")[0]
         root = key.split(".")[0].split("@")[0]
-        if root not in _ALWAYS_READ and f"${{{root}}}" not in read and f"${{{root}." not in read:
+        if root not in read_anyway and f"${{{root}}}" not in read and f"${{{root}." not in read:
             ignored.append(override)
     return ignored
 

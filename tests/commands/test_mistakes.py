@@ -89,6 +89,8 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
         ("reversal.optimizer=newton", "reversal.optimizer must be one of sgd, adam, got 'newton'"),
         ("device.dtype=int8", "device.dtype must be"),
         ("codec=jpeg", "baselines.JPEG has a format of its own"),
+        ("data=seen", "data=seen is an option of runs"),  # it sets latent_scale and clip, too
+        ("+data.limit=3", "is an option of runs"),
         ("generator.path=/nowhere/weights", "/nowhere/weights"),
         ("+reversal.warmup=3", "unexpected keyword argument 'warmup'"),
     ],

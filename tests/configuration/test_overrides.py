@@ -142,9 +142,10 @@ def test_a_table_is_no_run(override, own):
 
 
 def test_commands_say_it_too(capsys, tmp_path):
-    for command in (["table", "baselines"], ["compress", str(tmp_path / "a.png"), "-o", str(tmp_path / "a.gr")]):
-        (tmp_path / "a.png").write_bytes((ROOT / "results" / "reference" / "samples.png").read_bytes())
+    picture = ROOT / "results" / "reference" / "samples.png"
+    compress = ["compress", str(picture), "-o", str(tmp_path / "a.gr")]
+    for command, name in ((["table", "baselines", "data=folder"], "data.root"), (compress, "generator.path")):
         with pytest.raises(SystemExit) as stopped:
-            main([*command, "data=folder", "data.root=2024_01_05"])
+            main([*command, f"{name}=2024_01_05"])
         assert stopped.value.code == 2
-        assert "In a shell write 'data.root=\"2024_01_05\"'" in capsys.readouterr().err
+        assert f"In a shell write '{name}=\"2024_01_05\"'" in capsys.readouterr().err

@@ -49,11 +49,12 @@ _UPRIGHT = {
 }
 
 
-def decode_picture(data: bytes) -> Image.Image:
+def decode_picture(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
     """Decode a picture file.
 
     Args:
         data: the whole file.
+        size: width and height that it must have, which is checked before its pixels are decoded; None for any.
 
     Returns:
         The upright picture in Pillow's mode RGB.
@@ -65,27 +66,29 @@ def decode_picture(data: bytes) -> Image.Image:
         raise ValueError("the file is empty")
     profile = None
     try:
-        rgb, orientation = _decode(data)
+        rgb, orientation = _decode(data, size)
     except _DamagedError:
         if not data.startswith(SIGNATURE):
             raise
         shorter, profile = without_long_metadata(data)
         if shorter == data:
             raise
-        rgb, orientation = _decode(shorter)
+        rgb, orientation = _decode(shorter, size)
     if profile is not None:
         rgb = _to_srgb(rgb, profile)
     return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
 
 
 class _DamagedError(ValueError):
-    """Pillow gave up on the file."""
+    """Pillow gave up on the file, or it is another one than it must be."""
 
 
-def _decode(data: bytes) -> tuple[Image.Image, int]:
+def _decode(data: bytes, size: tuple[int, int] | None) -> tuple[Image.Image, int]:
     """Return the picture as it is stored, in mode RGB, and its EXIF orientation."""
     try:
         with _open(data) as picture:
+            if size is not None and picture.size != size:
+                raise _DamagedError(f"it has {picture.width} x {picture.height} pixels, not {size[0]} x {size[1]}")
             layout = _stored_layout(picture)  # loading forgets it
             picture.load()
             orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
@@ -93,6 +96,8 @@ def _decode(data: bytes) -> tuple[Image.Image, int]:
         raise _DamagedError("not a picture, damaged at its start, or of a kind that Pillow cannot read") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"too large to be a photo: {error}") from error
+    except _DamagedError:
+        raise
     except _BROKEN as error:
         raise _DamagedError(f"truncated or damaged: {error}") from error
     try:

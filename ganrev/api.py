@@ -93,6 +93,8 @@ def _codec(codec: str | Codec, options: dict[str, Any]) -> Codec:
         return load_codec(codec, **options)
     if options:
         raise ValueError(f"options ({', '.join(options)}) belong to a codec's name; this one is built already")
+    if not isinstance(codec, Codec):
+        raise ValueError(f"expected a codec, as load_codec makes them, or the name of one, got {codec!r:.60}")
     return codec
 
 

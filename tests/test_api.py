@@ -142,3 +142,8 @@ def test_what_is_no_file_or_no_name_is_refused():
         ganrev.decompress(3)
     with pytest.raises(ValueError, match="expected the name of a codec"):
         ganrev.load_codec("reversal.steps=5")
+    for codec in (None, 250, object()):
+        with pytest.raises(ValueError, match="expected a codec, as load_codec makes them, or the name of one, got"):
+            ganrev.compress(smooth_images(1)[0], codec)
+        with pytest.raises(ValueError, match="expected a codec"):
+            ganrev.decompress(b"GR", codec)

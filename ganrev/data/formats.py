@@ -83,6 +83,10 @@ class _DamagedError(ValueError):
     """Pillow gave up on the file, or it is another one than it must be."""
 
 
+class NotAPictureError(_DamagedError):
+    """The file is of another format, or not even its beginning is whole."""
+
+
 def _decode(data: bytes, size: tuple[int, int] | None) -> tuple[Image.Image, int]:
     """Return the picture as it is stored, in mode RGB, and its EXIF orientation."""
     try:
@@ -93,7 +97,7 @@ def _decode(data: bytes, size: tuple[int, int] | None) -> tuple[Image.Image, int
             picture.load()
             orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
     except UnidentifiedImageError as error:
-        raise _DamagedError("not a picture, damaged at its start, or of a kind that Pillow cannot read") from error
+        raise NotAPictureError("not a picture, damaged at its start, or of a kind that Pillow cannot read") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"too large to be a photo: {error}") from error
     except _DamagedError:

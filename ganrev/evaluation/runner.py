@@ -24,6 +24,7 @@ from ganrev.evaluation.provenance import combine, provenance
 from ganrev.evaluation.record import SCHEMA_VERSION
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.run_identity import ALGORITHM_VERSION, TARGETS, modern_config, run_id, shard_name
+from ganrev.files import check_folder
 from ganrev.pixels import resize
 from ganrev.reversal import perceptual
 
@@ -139,6 +140,7 @@ def run(cfg: DictConfig, overrides: list[str] | None = None, codec: DescribedCod
     check_option(bool, "force", cfg.force)
     if not isinstance(cfg.out, str) or not cfg.out:
         raise ValueError(f"out must be a folder to put runs into, such as results/runs, got {cfg.out!r}")
+    check_folder(Path(cfg.out))
     shard = _shard(cfg)
     codec = codec or build_codec(cfg)
     pictures = load_pictures(cfg, codec.image_size)

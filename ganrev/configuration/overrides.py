@@ -162,7 +162,7 @@ def table_path(name: str) -> Path:
     if kind and not (kind == "a file" and is_path):
         raise ValueError(f"{name} is {kind}, and no table: a table of your own is a file whose name ends in .yaml")
     names = sorted(file.stem for file in (config_dir() / "tables").glob("*.yaml"))
-    raise ValueError(f"there is no table {name}; choose one of {', '.join(names)}, or give the path of a YAML file")
+    raise ValueError(f"there is no table {name!r}; choose one of {', '.join(names)}, or give the path of a YAML file")
 
 
 def to_overrides(options: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from ganrev.cli import main
 from ganrev.configuration.overrides import check_overrides, compose_config, quote, refuse_tables, to_overrides
+from tests.calling import fails
 
 ROOT = Path(__file__).resolve().parents[2]
 AWKWARD = [
@@ -149,3 +150,12 @@ def test_commands_say_it_too(capsys, tmp_path):
             main([*command, f"{name}=2024_01_05"])
         assert stopped.value.code == 2
         assert f"In a shell write '{name}=\"2024_01_05\"'" in capsys.readouterr().err
+
+
+def test_what_is_no_table_is_named_as_it_was_given(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.txt").touch()
+    (tmp_path / "tables.yaml").mkdir()
+    for name, kind in (("mine.txt", "a file"), ("tables.yaml", "a folder"), (str(tmp_path), "a folder")):
+        assert f"{name} is {kind}, and no table: a table of your own" in fails(capsys, "table", name)
+    assert fails(capsys, "table", "tabel1").startswith("error: there is no table 'tabel1'; choose one of automatic, ")

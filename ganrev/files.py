@@ -67,6 +67,12 @@ def kind_of(path: Path) -> str:
     )
 
 
+def no_folder(path: Path) -> str:
+    """Return the beginning of a complaint about a path that is no folder: what it is instead."""
+    kind = kind_of(path)
+    return f"{path} is {kind}, no folder" if kind else f"there is no folder {path}"
+
+
 def read_file(path: Path) -> bytes:
     """Return a whole file; ValueError where there is none, or something else."""
     kind = kind_of(path)
@@ -82,9 +88,8 @@ def check_output(output: Path) -> None:
     if kind_of(output) == "a folder":
         raise ValueError(f"{output} is a folder; give the name of a file to write")
     if not output.parent.is_dir():
-        if kind := kind_of(output.parent):
-            raise ValueError(f"{output.parent} is {kind}, no folder to write {output.name} to")
-        raise ValueError(f"there is no folder {output.parent} to write {output.name} to; make it first")
+        advice = "name another" if kind_of(output.parent) else "make it first"
+        raise ValueError(f"{no_folder(output.parent)} to write {output.name} to; {advice}")
     if kind_of(output) in ("", "a file", "a link to nothing"):
         check_folder(Path(os.path.realpath(output)).parent)
 
@@ -93,7 +98,7 @@ def check_folder(folder: Path) -> None:
     """Raise ValueError unless files can be written to a folder that is there, or can be made; makes none."""
     there = next(path for path in (folder, *folder.parents) if kind_of(path))
     if kind_of(there) != "a folder":
-        raise ValueError(f"{there} is {kind_of(there)}, no folder to write to; give another one")
+        raise ValueError(f"{no_folder(there)} to write to; give another one")
     try:
         with tempfile.TemporaryFile(dir=there):
             pass

@@ -137,6 +137,17 @@ def test_a_square_photo_is_resized():
     assert done == ["resized to 128 x 128"]
 
 
+def test_junk_is_no_file_of_a_codec():
+    for junk in (b"", b"junk", b"\xff\xd8\xff\xe0 and more"):
+        with pytest.raises(ValueError, match="JPEG") as told:
+            ganrev.decompress(junk, "jpeg")
+        assert "object at" not in str(told.value)
+    codec = ganrev.load_codec("jpeg")
+    for junk in ("text", b"junk", ["text"], [3]):
+        with pytest.raises(ValueError, match="expected a list of the bytes of files, got"):
+            codec.decode(junk)
+
+
 def test_what_is_no_file_or_no_name_is_refused():
     with pytest.raises(ValueError, match="expected the bytes of a file, got int"):
         ganrev.decompress(3)

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-GANREV := $(RUN) -m ganrev.cli
+GANREV := $(RUN) -m ganrev
 INSTALLED := $(VENV)/.installed
 EXTRAS ?= dev,perceptual,joblib,submitit,opponents,train,qr,demo
 ARGS ?=

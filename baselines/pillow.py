@@ -42,6 +42,9 @@ def decode_pictures(blobs: list[bytes], kind: str) -> Tensor:
             with Image.open(io.BytesIO(blob), formats=[kind]) as picture:
                 _check_pixels(picture)
                 pictures.append(from_pillow(picture))
+        except UnidentifiedImageError as error:  # its own message names an object in memory
+            begins = f"it begins with {blob[:4]!r}" if blob else "it is empty"
+            raise ValueError(f"file {number} of {len(blobs)} is no {kind} file: {begins}") from error
         except _DAMAGED as error:
             raise ValueError(f"file {number} of {len(blobs)} is not a whole {kind} file: {error}") from error
     sizes = sorted({tuple(picture.shape[1:]) for picture in pictures})

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganrev.codecs import BelowFloorError, UnavailableError
 from ganrev.configuration.configs import load_config, to_dict
-from ganrev.configuration.overrides import compose_config, known_tables, table_path
+from ganrev.configuration.overrides import compose_config, table_path
 from ganrev.errors import root_cause
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import NothingEncodedError, run, unused_overrides
@@ -50,8 +50,6 @@ def load_experiment(name: str, *required: str) -> dict[str, Any]:
         ValueError: there is no such file, or a key is missing.
     """
     path = table_path(name)
-    if not path.is_file():
-        raise ValueError(f"there is no table {path}; {known_tables()}")
     content = to_dict(load_config(path), resolve=True)
     missing = [key for key in required if key not in content]
     if missing:

@@ -229,6 +229,5 @@ def write_rates(
     """Print the table of `measure` and write it to `output`; `hashes` are the shipped ones unless given."""
     stored = hashes or hashes_path(shipped_card())
     text = measure(training_faces, valid_faces, manifest, stored, num_changed, num_others)
-    output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text + "\n", encoding="utf-8")
     print(text)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganrev.alignment import align
 from ganrev.codecs.base import Codec
-from ganrev.configuration.overrides import compose_config, to_overrides
+from ganrev.configuration.overrides import compose_for_codec, to_overrides
 from ganrev.data.pictures import ALIGNED, SIZE, Crop, crop_picture
 from ganrev.errors import root_cause
 from ganrev.pixels import from_pillow, resize, to_pillow
@@ -33,7 +33,7 @@ def load_codec(name: str = "gan", *overrides: str, **options: Any) -> Codec:
         options: the same as Python values; a name with a dot needs the form with `**`.
 
     Raises:
-        ValueError: an override that cannot be read, or a value that the option does not take.
+        ValueError: an override that cannot be read, a value that the option does not take, or a choice of pictures.
         OSError: a missing file of weights.
         hydra.errors.HydraException: an option or a choice that does not exist.
     """
@@ -41,7 +41,7 @@ def load_codec(name: str = "gan", *overrides: str, **options: Any) -> Codec:
         raise ValueError(f"expected the name of a codec, such as gan, before any overrides, got {name!r}")
     if choice := next((word for word in overrides if word.startswith("codec=")), None):
         raise ValueError(f"the codec is {name} and {choice}: give one of the two")
-    cfg = compose_config([f"codec={name}", *to_overrides(options), *overrides])
+    cfg = compose_for_codec([f"codec={name}", *to_overrides(options), *overrides])
     try:
         return instantiate(cfg.codec)
     except InstantiationException as error:
@@ -93,6 +93,8 @@ def _codec(codec: str | Codec, options: dict[str, Any]) -> Codec:
         return load_codec(codec, **options)
     if options:
         raise ValueError(f"options ({', '.join(options)}) belong to a codec's name; this one is built already")
+    if not isinstance(codec, Codec):
+        raise ValueError(f"expected a codec, as load_codec makes them, or the name of one, got {codec!r:.60}")
     return codec
 
 

@@ -21,7 +21,7 @@ def root_cause(error: BaseException) -> BaseException:
 
 def root_message(error: BaseException) -> str:
     """Return the message of the error that caused others."""
-    return str(root_cause(error))
+    return in_words(root_cause(error))
 
 
 @contextmanager
@@ -49,13 +49,20 @@ def fail(message: str) -> None:
     raise SystemExit(2)
 
 
+def in_words(error: BaseException) -> str:
+    """Return the message of an error; of one of the system's, which has a number, the file and what happened to it."""
+    if not isinstance(error, OSError) or error.errno is None or error.strerror is None:
+        return str(error)
+    return f"{error.filename} cannot be read or written: {error.strerror}" if error.filename else error.strerror
+
+
 def users_mistake(error: Exception) -> str | None:
     """Return a message for the user; None for an error that is the program's own fault."""
     if "hydra.errors" in sys.modules:
         message = _mistake_in_config(error)
         if message is not None:
             return message
-    return str(error) if isinstance(error, ValueError | OSError) else None
+    return in_words(error) if isinstance(error, ValueError | OSError) else None
 
 
 def _mistake_in_config(error: Exception) -> str | None:
@@ -72,7 +79,7 @@ def _mistake_in_config(error: Exception) -> str | None:
                 "name the folder that holds it?"
             )
         mistake = isinstance(cause, ValueError | OSError | TypeError | HydraException)
-        return str(cause) if mistake else None
+        return in_words(cause) if mistake else None
     if isinstance(error, MissingMandatoryValue):
         key = str(error).splitlines()[0].rpartition(" ")[2].removeprefix("codec.")
         return f"{key} is not set: add {key}=... to the command"

@@ -5,6 +5,8 @@ import json
 import math
 import os
 import secrets
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +31,11 @@ def open_whole(path: Path) -> Iterator[BinaryIO]:
         OSError: the file cannot be written; it names `path`.
     """
     if path.exists() and not path.is_file():
-        with path.open("wb") as file:
-            yield file
+        try:
+            with path.open("wb") as file:
+                yield file
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         return
     target = Path(os.path.realpath(path))
     if target.is_symlink():  # after all links were followed
@@ -48,6 +53,59 @@ def open_whole(path: Path) -> Iterator[BinaryIO]:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def kind_of(path: Path) -> str:
+    """Return in words what lies there, such as `a folder`; empty where there is nothing."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "a link to nothing" if path.is_symlink() else ""
+    found = stat.S_IFMT(mode)
+    return {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}.get(
+        found, "a device"
+    )
+
+
+def no_folder(path: Path) -> str:
+    """Return the beginning of a complaint about a path that is no folder: what it is instead."""
+    kind = kind_of(path)
+    return f"{path} is {kind}, no folder" if kind else f"there is no folder {path}"
+
+
+def read_file(path: Path) -> bytes:
+    """Return a whole file; ValueError where there is none, or something else."""
+    kind = kind_of(path)
+    if not kind:
+        raise ValueError(f"there is no file {path}")
+    if kind != "a file":
+        raise ValueError(f"{path} is {kind}: give the name of a file")
+    return path.read_bytes()
+
+
+def check_output(output: Path) -> None:
+    """Raise ValueError unless a file can be written under this name; called before the work, not after it."""
+    if kind_of(output) == "a folder":
+        raise ValueError(f"{output} is a folder; give the name of a file to write")
+    if not output.parent.is_dir():
+        advice = "name another" if kind_of(output.parent) else "make it first"
+        raise ValueError(f"{no_folder(output.parent)} to write {output.name} to; {advice}")
+    if kind_of(output) in ("", "a file", "a link to nothing"):
+        check_folder(Path(os.path.realpath(output)).parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ValueError unless files can be written to a folder that is there, or can be made; makes none."""
+    there = next(path for path in (folder, *folder.parents) if kind_of(path))
+    if kind_of(there) != "a folder":
+        raise ValueError(f"{no_folder(there)} to write to; give another one")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"nothing can be written to the folder {there} ({error.strerror}); give another one"
+        ) from error
 
 
 def to_json(value: dict[str, Any]) -> str:

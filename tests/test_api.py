@@ -72,6 +72,8 @@ def test_mistakes_are_told():
         ganrev.load_codec("gan", "codec=jpeg")
     with pytest.raises(HydraException, match="nonsense"):
         ganrev.load_codec("jpeg", nonsense=3)
+    with pytest.raises(ValueError, match=r"data=.* is an option of runs"):
+        ganrev.load_codec("gan", data="seen")
     with pytest.raises(ValueError, match=r"options \(quant\) belong to a codec's name"):
         ganrev.compress(smooth_images(1)[0], ganrev.load_codec("jpeg", **{"codec.quality": 50}), quant="extreme")
 
@@ -135,8 +137,24 @@ def test_a_square_photo_is_resized():
     assert done == ["resized to 128 x 128"]
 
 
+def test_junk_is_no_file_of_a_codec():
+    for junk in (b"", b"junk", b"\xff\xd8\xff\xe0 and more"):
+        with pytest.raises(ValueError, match="JPEG") as told:
+            ganrev.decompress(junk, "jpeg")
+        assert "object at" not in str(told.value)
+    codec = ganrev.load_codec("jpeg")
+    for junk in ("text", b"junk", ["text"], [3]):
+        with pytest.raises(ValueError, match="expected a list of the bytes of files, got"):
+            codec.decode(junk)
+
+
 def test_what_is_no_file_or_no_name_is_refused():
     with pytest.raises(ValueError, match="expected the bytes of a file, got int"):
         ganrev.decompress(3)
     with pytest.raises(ValueError, match="expected the name of a codec"):
         ganrev.load_codec("reversal.steps=5")
+    for codec in (None, 250, object()):
+        with pytest.raises(ValueError, match="expected a codec, as load_codec makes them, or the name of one, got"):
+            ganrev.compress(smooth_images(1)[0], codec)
+        with pytest.raises(ValueError, match="expected a codec"):
+            ganrev.decompress(b"GR", codec)

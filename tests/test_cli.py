@@ -50,6 +50,25 @@ def test_what_needs_no_model_imports_none():
     assert done.returncode == 0, done.stderr
 
 
+ENDS_WHILE_IMPORTING = """
+import sys
+class Finder:
+    def find_spec(name, path, target=None):
+        if name == "click":
+            raise %s
+sys.meta_path.insert(0, Finder)
+from ganrev.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("error", "status", "told"), [("KeyboardInterrupt", 130, ""), ("ImportError", 1, "Traceback")])
+def test_ctrl_c_while_the_command_is_imported_is_quiet(error, status, told):
+    command = [sys.executable, "-c", ENDS_WHILE_IMPORTING % error]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr[: len("Traceback")]) == (status, told)
+
+
 def test_every_command_has_help_with_an_example(capsys):
     main(["--help"])
     overview = capsys.readouterr().out

@@ -26,6 +26,7 @@ from experiments.bench.plain import plain_generator
 from experiments.bench.race import curves, race, tile
 from experiments.composition import compose_config
 from ganrev.codecs.gan import GanCodec
+from ganrev.configuration.overrides import compose_for_codec
 from ganrev.data.celeba import CelebaSample
 from ganrev.data.folder import Folder
 from ganrev.data.seen import Seen
@@ -40,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 def make_codec(overrides: Sequence[str]) -> GanCodec:
     """Return the codec to measure; ValueError for one that does not reverse a generator."""
-    codec = instantiate(compose_config(overrides).codec)
+    codec = instantiate(compose_for_codec(overrides).codec)
     if not isinstance(codec, GanCodec):
         raise ValueError(f"the benchmark measures codec=gan, got {type(codec).__name__}: leave codec= out")
     return codec

@@ -83,9 +83,9 @@ def parse_quality(quality: str) -> tuple[str, float]:
 class AutoCodec(LatentCodec):
     """Compresses a picture to a size, or to a quality in as few bytes as it can.
 
-    Latents are found by reversal; then symbols are searched for with a lambda that is changed until the target is hit,
-    a size from below and a quality from above. Where the generator has latents beyond z, small files are of z alone, and
-    for a quality both z alone and all latents are tried.
+    Latents are found by reversal; then symbols are searched for with a lambda that follows the target, which is hit by
+    a size from below and by a quality from above. Where the generator has latents beyond z, small files are of z alone,
+    and for a quality both z alone and all latents are tried.
 
     Args:
         generator: frozen.

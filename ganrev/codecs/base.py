@@ -6,13 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 
+@runtime_checkable
 class Codec(Protocol):
     """Compresses pictures, one file each.
 
@@ -177,6 +178,9 @@ def check_images(images: Tensor, image_size: int | None = None) -> None:
 
 
 def check_blobs(blobs: list[bytes]) -> None:
-    """Raise ValueError where there is nothing to decode."""
+    """Raise ValueError where there is nothing to decode, or what is no list of whole files."""
+    if isinstance(blobs, bytes | str) or not all(isinstance(blob, bytes) for blob in blobs):
+        kind = type(blobs if isinstance(blobs, bytes | str) else next(b for b in blobs if not isinstance(b, bytes)))
+        raise ValueError(f"expected a list of the bytes of files, got {kind.__name__}; [Path(...).read_bytes()] is one")
     if not blobs:
         raise ValueError("expected at least one file to decode, got none")

@@ -83,8 +83,9 @@ def _rounded_at_random(v: Tensor, temperature: float, noise: Tensor) -> tuple[Te
     """Return floor(v) and the soft choice in (0, 1) of going one up, differentiable in v.
 
     Source: Yang, Bamler and Mandt 2020, "Improving inference for neural image compression" (stochastic Gumbel
-    annealing); the difference of two Gumbel variables is logistic, so one uniform `noise` serves both. Their softmax has
-    the temperature of the logits; here it has 1, whose gradients vary far less: files of a size lose 9 % less.
+    annealing); the difference of two Gumbel variables is logistic, so one uniform `noise` serves both. There the
+    softmax has the temperature of the logits; here it has 1, whose gradients vary far less: files of a size lose 9 %
+    less.
     """
     floor = v.detach().floor()
     above = (v - floor).clamp(1e-4, 1 - 1e-4)

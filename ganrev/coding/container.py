@@ -23,10 +23,11 @@ from ganrev.coding.frame import CorruptFileError, Frame, NotAContainerError, Wro
 _EQUAL, _SCALED, _GRID = 1, 2, 3  # versions: one step size for all latents, one for each, and a grid beyond z
 FINGERPRINT_BYTES = 3
 _RELEASES = {"0075bb": "0.1.0"}  # by the fingerprint of weights that shipped before: what reads their files
+MAGIC = b"GR"
 _FRAMES = {
-    _EQUAL: Frame(".gr", b"GR", f"Bf{FINGERPRINT_BYTES}s"),
-    _SCALED: Frame(".gr", b"GR", f"BH{FINGERPRINT_BYTES}s"),
-    _GRID: Frame(".gr", b"GR", f"BH{FINGERPRINT_BYTES}s"),
+    _EQUAL: Frame(".gr", MAGIC, f"Bf{FINGERPRINT_BYTES}s"),
+    _SCALED: Frame(".gr", MAGIC, f"BH{FINGERPRINT_BYTES}s"),
+    _GRID: Frame(".gr", MAGIC, f"BH{FINGERPRINT_BYTES}s"),
 }
 
 

@@ -1,11 +1,14 @@
 """The subcommands of `ganrev`: options, help, and a call. Nothing heavy is imported before a command runs."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+
+from ganrev.files import check_folder, check_output, kind_of
 
 
 class _RunFolder(click.ParamType):
@@ -15,13 +18,50 @@ class _RunFolder(click.ParamType):
 
     def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         if not Path(value).is_dir():
-            raise click.ClickException(
-                f"{value} is no finished run: there is no such folder; give folders like results/runs/<run_id>"
-            )
+            kind = kind_of(Path(value))
+            why = f"it is {kind}, no folder" if kind else "there is no such folder"
+            raise click.ClickException(f"{value} is no finished run: {why}; give folders like results/runs/<run_id>")
         return Path(value)
 
 
+class _Output(click.ParamType):
+    """A file to write, in a folder that is there: refused at once, before the work that it is to hold."""
+
+    name = "file"
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if str(value) == "-":
+            raise click.ClickException(
+                "- stands for standard output, to which nothing is written here; give the name of a file (./- is one)"
+            )
+        with _told():
+            check_output(Path(value))
+        return Path(value)
+
+
+class _Results(click.ParamType):
+    """A folder to write results to, which is made where it is missing: refused at once where it cannot be."""
+
+    name = "folder"
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        with _told():
+            check_folder(Path(value))
+        return Path(value)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn a ValueError, which click would show with the usage and the option's name, into one line."""
+    try:
+        yield
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+
+
 RUN = _RunFolder()
+OUTPUT = _Output()
+RESULTS = _Results()
 
 _OVERRIDES = "[OPTION=VALUE]..."
 

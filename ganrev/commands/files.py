@@ -1,22 +1,27 @@
 """`ganrev compress`, `decompress`, `info` and `sample`: single files."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from ganrev.coding import container
-from ganrev.commands import with_overrides
-from ganrev.files import write_whole
+from ganrev.commands import OUTPUT, with_overrides
+from ganrev.files import read_file, write_whole
 from ganrev.wording import counted
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from ganrev.codecs.auto import AutoCodec
     from ganrev.codecs.gan import GanCodec
 
-_MOST_SAMPLES = 10_000  # at a time
-_OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT")
+_MOST_SAMPLES = 10_000  # in one PNG
+_OUTPUT = click.option(
+    "-o", "--output", type=OUTPUT, required=True, metavar="OUT", help="a file, in a folder that is there"
+)
 _INPUT = click.argument("source", type=click.Path(path_type=Path), metavar="IN")
 
 # Back ends by their number in a file's header. `ganrev.coding.backends` has them too, but takes long to import.
@@ -37,44 +42,50 @@ def make_codec(overrides: list[str]) -> "GanCodec | AutoCodec":
     """Build the GAN codec of `configs/config.yaml` with Hydra-style overrides.
 
     Raises:
-        ValueError: the overrides choose another codec, which has no `.gr` file.
+        ValueError: the overrides choose another codec, which has no `.gr` file, or pictures.
     """
     from hydra.utils import instantiate
 
     from ganrev.codecs.auto import AutoCodec
     from ganrev.codecs.gan import GanCodec
-    from ganrev.configuration.overrides import compose_config
+    from ganrev.configuration.overrides import compose_for_codec
     from ganrev.evaluation.runner import unused_overrides
 
-    cfg = compose_config(overrides)
+    cfg = compose_for_codec(overrides)
     codec = instantiate(cfg.codec)
     if not isinstance(codec, GanCodec | AutoCodec):
         raise ValueError(f"this command makes and reads .gr files; {cfg.codec['_target_']} has a format of its own")
-    for override in unused_overrides(cfg, overrides):
+    for override in unused_overrides(cfg, overrides, ("codec", "hydra")):
         print(f"{override} has no effect: {cfg.codec['_target_']} does not read it", file=sys.stderr)
     return codec
 
 
-def check_output(output: Path, source: Path | None = None) -> None:
-    """Raise ValueError unless `output` can be written; called before the work, not after it."""
-    if source is not None and output.exists() and source.exists() and output.samefile(source):
+def _check_not_input(output: Path, source: Path) -> None:
+    if output.exists() and source.exists() and output.samefile(source):
         raise ValueError(f"{output} is the input itself; give -o another name")
-    if output.is_dir():
-        raise ValueError(f"{output} is a folder; -o takes the name of a file")
-    if not output.parent.is_dir():
-        raise ValueError(f"there is no folder {output.parent} to write {output.name} to; make it first")
 
 
-def _check_png(output: Path, source: Path | None = None) -> None:
-    check_output(output, source)
+def _check_png(output: Path) -> None:
     if output.suffix.lower() != ".png":
         raise ValueError(f"pictures are written as PNG; give {output.name} a name that ends in .png")
 
 
-def _read(path: Path) -> bytes:
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
-    return path.read_bytes()
+def _check_code(output: Path, num_bytes: int | None) -> None:
+    """Raise ValueError unless a QR code of so many bytes, where that is known, can be written."""
+    from ganrev.qr import check_can_hold
+
+    _check_png(output)
+    check_can_hold(num_bytes or 1)
+
+
+def _read_picture(path: Path) -> "Image.Image":
+    from ganrev.data.formats import decode_picture
+
+    data = read_file(path)
+    try:
+        return decode_picture(data)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _read_gr(path: Path) -> bytes:
@@ -83,35 +94,53 @@ def _read_gr(path: Path) -> bytes:
     Raises:
         ValueError: it is neither, or damaged; before any weights are loaded.
     """
-    blob = _read(path)
+    blob = read_file(path)
+    if not blob:
+        raise ValueError(f"{path} is empty: expected a .gr file, or a picture of its QR code")
     try:
         container.read(blob)
         return blob
     except container.NotAContainerError as error:
-        from ganrev.data.formats import decode_picture
+        from ganrev.data.formats import NotAPictureError, decode_picture
         from ganrev.qr import from_qr
 
         try:
             picture = decode_picture(blob)
-        except ValueError:
+        except NotAPictureError:
             raise error from None  # neither a .gr file nor a picture
+        except ValueError as reason:
+            raise ValueError(f"{path} is a picture, of a QR code perhaps, that cannot be read: {reason}") from reason
     try:
-        blob = from_qr(picture)
+        blob = from_qr(picture, container.MAGIC)
         container.read(blob)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return blob
 
 
-def _target(num_bytes: int | None, quality: str | None) -> list[str]:
-    """Return overrides for the size or the quality that the command line gives; automatic mode at 250 bytes without."""
+def _target(num_bytes: int | None, quality: str | None, overrides: Sequence[str]) -> list[str]:
+    """Return overrides for the size or the quality that the command line gives; automatic mode at 250 bytes without.
+
+    Raises:
+        ValueError: both are given, or an override chooses otherwise.
+    """
     if num_bytes is not None and quality is not None:
         raise ValueError("give --bytes or --quality, not both")
-    if num_bytes is not None:
-        return ["codec=gan_auto", f"codec.target_bytes={num_bytes}"]
-    if quality is not None:
+    if num_bytes is None and quality is None:
+        return ["codec=gan_auto"]
+    option = "--quality" if num_bytes is None else "--bytes"
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        if key == "codec" and value != "gan_auto":
+            raise ValueError(
+                f"{option} is for automatic mode (codec=gan_auto), which chooses all else by itself; {override} takes "
+                f"its own options, and files get the size that these give: leave out {option} or {override}"
+            )
+        if key in ("codec.target_bytes", "codec.quality"):
+            raise ValueError(f"{option} and {override} are two targets of one file: leave one of them out")
+    if num_bytes is None:
         return ["codec=gan_auto", "codec.target_bytes=null", f"codec.quality='{quality}'"]
-    return ["codec=gan_auto"]
+    return ["codec=gan_auto", f"codec.target_bytes={num_bytes}"]
 
 
 @click.command()
@@ -142,21 +171,22 @@ def compress(
     ganrev compress face.jpg -o face-qr.png --bytes 250 --qr
     ganrev compress face.jpg -o face.gr -- codec=gan loss=mse quant=standard
     """
-    (_check_png if as_qr else check_output)(output, source)
+    _check_not_input(output, source)
     if face is not None and not aligned:
         raise ValueError("--face chooses among the faces that --align finds: add --align")
-    data = _read(source)
+    target = _target(num_bytes, quality, overrides)
+    if as_qr:
+        _check_code(output, num_bytes)
+    picture = _read_picture(source)
 
     from ganrev.api import align_and_resize, crop_and_resize
-    from ganrev.data.formats import decode_picture
+    from ganrev.codecs.auto import AutoCodec
     from ganrev.evaluation.metrics import bits_per_pixel, check_size, distortion
     from ganrev.qr import to_qr
 
-    try:
-        picture = decode_picture(data)
-    except ValueError as error:
-        raise ValueError(f"{source}: {error}") from error
-    codec = make_codec([*_target(num_bytes, quality), *overrides])
+    codec = make_codec([*target, *overrides])
+    if as_qr and isinstance(codec, AutoCodec):
+        _check_code(output, codec.target_bytes)
     check_size(codec.image_size, codec.image_size)
     if aligned:
         image, remarks = align_and_resize(picture, codec.image_size, face)
@@ -184,7 +214,8 @@ def decompress(source: Path, output: Path, overrides: tuple[str, ...]) -> None:
     ganrev decompress face.gr -o back.png
     ganrev decompress face-qr.png -o back.png
     """
-    _check_png(output, source)
+    _check_not_input(output, source)
+    _check_png(output)
     blob = _read_gr(source)
 
     from ganrev.pixels import to_png
@@ -248,10 +279,10 @@ def sample(number: int, output: Path, prior: Literal["cube", "faces"], overrides
     from hydra.utils import instantiate
 
     from ganrev.configuration.options import Whole, check_option
-    from ganrev.configuration.overrides import compose_config
+    from ganrev.configuration.overrides import compose_for_codec
     from ganrev.pixels import to_grid, to_images, to_png
 
-    cfg = compose_config(list(overrides))
+    cfg = compose_for_codec(list(overrides))
     generator = instantiate(cfg.generator)
     seed = check_option(Whole, "seed", cfg.seed)
     z = generator.sample(number, torch.Generator().manual_seed(seed), prior)

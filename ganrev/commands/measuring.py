@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ganrev.commands import show_warnings, with_overrides
+from ganrev.commands import OUTPUT, RESULTS, show_warnings, with_overrides
 
 _PATH = click.Path(path_type=Path)
 _FACES = "tar shards or folders of 128 x 128 faces; may be given several times"
@@ -13,7 +13,7 @@ _FACES = "tar shards or folders of 128 x 128 faces; may be given several times"
 @click.command()
 @click.option("--faces", type=_PATH, metavar="FOLDER", help="your own pictures instead of the CelebA sample")
 @click.option("--quick", is_flag=True, help="a minute; its numbers mean little")
-@click.option("--out", type=_PATH, default=Path("results/bench"), show_default=True, help="folder to write")
+@click.option("--out", type=RESULTS, default=Path("results/bench"), show_default=True, help="folder to write")
 @with_overrides
 def bench(faces: Path | None, quick: bool, out: Path, overrides: tuple[str, ...]) -> None:
     """Measure speed and memory of reversal, in turn with a plain loop, and several jobs at once.
@@ -32,7 +32,7 @@ def bench(faces: Path | None, quick: bool, out: Path, overrides: tuple[str, ...]
 
 
 @click.command("bench-report")
-@click.option("--out", type=_PATH, default=Path("results/bench/report"), show_default=True, help="folder to write")
+@click.option("--out", type=RESULTS, default=Path("results/bench/report"), show_default=True, help="folder to write")
 @with_overrides
 def bench_report(out: Path, overrides: tuple[str, ...]) -> None:
     """Measure how long a report takes to be written and to be opened in Chromium, and how large it is.
@@ -78,7 +78,7 @@ def realism(weights: tuple[Path, ...], real: tuple[str, ...], number: int, seed:
 @click.option("--hashes", type=_PATH, help="file to compare with  [default: the shipped one]")
 @click.option("--changed", type=int, default=300, show_default=True, help="training faces that are changed")
 @click.option("--others", type=int, default=2000, show_default=True, help="faces compared with those of other people")
-@click.option("--output", type=_PATH, default=Path("results/reference/hash_rates.md"), show_default=True)
+@click.option("--output", type=OUTPUT, default=Path("results/reference/hash_rates.md"), show_default=True)
 def hash_rates(
     faces: tuple[str, ...],
     valid: str,

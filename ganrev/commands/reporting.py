@@ -4,10 +4,9 @@ from pathlib import Path
 
 import click
 
-from ganrev.commands import RUN, show_warnings
+from ganrev.commands import OUTPUT, RUN, show_warnings
 from ganrev.wording import counted
 
-_PATH = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _RUNS = click.argument("folders", nargs=-1, required=True, type=RUN, metavar="RUN...")
 _TABLE = click.option(
@@ -28,7 +27,14 @@ def _read_sizes(context: click.Context, parameter: click.Parameter, value: str) 
 
 @click.command()
 @_RUNS
-@click.option("-o", "--output", type=_PATH, default=Path("report.html"), show_default=True, help="the HTML file")
+@click.option(
+    "-o",
+    "--output",
+    type=OUTPUT,
+    default=Path("report.html"),
+    show_default=True,
+    help="the HTML file, in a folder that is there",
+)
 @click.option(
     "--at", "sizes", default="", callback=_read_sizes, metavar="BYTES", help="pair files of nearly these sizes"
 )
@@ -73,7 +79,7 @@ def compare(folders: tuple[Path, ...], table: str) -> None:
 @click.command()
 @_RUNS
 @click.option("--format", "form", type=click.Choice(["compressai"]), required=True, help="whose files to write")
-@click.option("-o", "--output", type=_PATH, required=True, help="the JSON file")
+@click.option("-o", "--output", type=OUTPUT, required=True, help="the JSON file, in a folder that is there")
 @click.option("--name", help="of the curve  [default: the codec's]")
 @_TABLE
 def export(folders: tuple[Path, ...], form: str, output: Path, name: str | None, table: str) -> None:

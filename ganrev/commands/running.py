@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from ganrev.commands import RUN, passes_all_on, show_warnings, with_overrides
+from ganrev.commands import OUTPUT, RUN, passes_all_on, show_warnings, with_overrides
+from ganrev.files import write_whole
 from ganrev.wording import counted
 
 _RUNS = Path("results/runs")
@@ -103,7 +104,7 @@ def verify(folders: tuple[Path, ...], alone: int) -> int:
 
 @click.command()
 @click.argument("folder", type=RUN, metavar="RUN")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="CSV", help="one row for each picture")
+@click.option("-o", "--output", type=OUTPUT, metavar="CSV", help="one row for each picture, in a folder that is there")
 @with_overrides
 def recode(folder: Path, output: Path | None, overrides: tuple[str, ...]) -> None:
     """Round and code the latents that a run has found anew, and score the files.
@@ -126,4 +127,4 @@ def recode(folder: Path, output: Path | None, overrides: tuple[str, ...]) -> Non
         interval = f" ± {half:.4f}" if len(rows) > 1 else ""
         print(f"  {key:<12} {mean:.4f}{interval}, from {rows[key].min():.4f} to {rows[key].max():.4f}")
     if output:
-        rows.to_csv(output, index=False)
+        write_whole(output, rows.to_csv(index=False).encode())

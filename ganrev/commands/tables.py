@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ganrev.commands import show_warnings
+from ganrev.commands import RESULTS, show_warnings
 
 _GOES_ON = "Finished runs are taken as they are, so that an interrupted command goes on where it stopped."
 
@@ -19,10 +19,10 @@ def _takes_table(default: str, results: str) -> Callable[[Callable[..., Any]], c
         words = click.argument("words", nargs=-1, metavar=metavar)
         folder = click.option(
             *("--results", "results"),
-            type=click.Path(path_type=Path),
+            type=RESULTS,
             default=Path(results),
             show_default=True,
-            help="folder to write",
+            help="folder to write, made where it is missing",
         )
         return click.command(epilog=_GOES_ON)(words(folder(function)))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ganrev.commands import passes_all_on
+from ganrev.commands import OUTPUT, passes_all_on
 
 
 @passes_all_on("train", "train the embedded generator")
@@ -62,7 +62,7 @@ def face_prior(weights: Path | None, faces: tuple[str, ...], leading: int, laws:
 @click.option("--faces", multiple=True, required=True, help="tar shards or folders of training faces; several times")
 @click.option("--valid", required=True, help="the same of other people, to score on")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="a .safetensors file"
+    "-o", "--output", type=OUTPUT, required=True, metavar="OUT", help="a .safetensors file, in a folder that is there"
 )
 @click.option("--steps", type=click.IntRange(min=1), default=6000, show_default=True)
 @click.option("--lr", type=float, default=2e-3, show_default=True)
@@ -76,9 +76,7 @@ def train_frame(
     \b
     ganrev train-frame --faces faces.tar --valid held-out -o results/training/frame.safetensors
     """
-    from ganrev.commands.files import check_output
     from ganrev.train.refining import train
 
-    check_output(output)
     scores = train(faces, valid, output, num_steps=steps, lr=lr, start=start, seed=seed)
     print(f"{output}: {', '.join(f'{name} {value:g}' for name, value in scores.items())}")

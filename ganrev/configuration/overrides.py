@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from ganrev.configuration.configs import load_config
+from ganrev.files import kind_of
 from ganrev.paths import config_dir, user_path
 
 # Options that are text, a path mostly, by the last part of their names.
@@ -44,6 +45,21 @@ def compose_config(overrides: Sequence[str], config_name: str = "config") -> Dic
             return compose(config_name, overrides=list(overrides))
     finally:
         GlobalHydra.instance().hydra = callers
+
+
+def compose_for_codec(overrides: Sequence[str]) -> DictConfig:
+    """Compose the config of a codec that gets its pictures from elsewhere; arguments and errors as `compose_config`.
+
+    Raises:
+        ValueError: an override of `data`, too: it would do nothing, or as data=seen change other options in passing.
+    """
+    for override in overrides:
+        if re.match(r"[+~]*data\b", override):
+            raise ValueError(
+                f"{override} is an option of runs (ganrev run), which load a set of pictures; nothing is loaded from "
+                "there here: leave it out"
+            )
+    return compose_config(overrides)
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
@@ -125,10 +141,7 @@ def refuse_tables(overrides: Sequence[str]) -> None:
         name, _, table = override.lstrip("+").partition("=")
         if name not in ("experiment", "tables"):
             continue
-        path = table_path(table)
-        if not path.is_file():
-            raise ValueError(f"there is no table {table!r}; {known_tables()}")
-        content = load_config(path)
+        content = load_config(table_path(table))
         command = next((command for key, command in _COMMANDS.items() if key in content), "table")
         target = _MAKE.get(table, f'make {command} ARGS="{table}"')
         own = f"ganrev {command}" if table == command else f"ganrev {command} {table}"
@@ -136,16 +149,20 @@ def refuse_tables(overrides: Sequence[str]) -> None:
 
 
 def table_path(name: str) -> Path:
-    """Return the YAML file of a table: one of configs/tables/ by its name, or a path that ends in .yaml."""
-    if name.endswith((".yaml", ".yml")):
-        return user_path(name)
-    return config_dir() / "tables" / f"{name}.yaml"
+    """Return the YAML file of a table: one of configs/tables/ by its name, or a path that ends in .yaml.
 
-
-def known_tables() -> str:
-    """Return a list of the tables, as a hint after an error."""
+    Raises:
+        ValueError: there is none.
+    """
+    is_path = name.endswith((".yaml", ".yml"))
+    path = user_path(name) if is_path else config_dir() / "tables" / f"{name}.yaml"
+    if path.is_file():
+        return path
+    kind = kind_of(user_path(name))
+    if kind and not (kind == "a file" and is_path):
+        raise ValueError(f"{name} is {kind}, and no table: a table of your own is a file whose name ends in .yaml")
     names = sorted(file.stem for file in (config_dir() / "tables").glob("*.yaml"))
-    return f"choose one of {', '.join(names)}, or give the path of a YAML file"
+    raise ValueError(f"there is no table {name!r}; choose one of {', '.join(names)}, or give the path of a YAML file")
 
 
 def to_overrides(options: Mapping[str, Any]) -> list[str]:

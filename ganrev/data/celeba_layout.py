@@ -17,6 +17,7 @@ from typing import Literal
 
 from ganrev.data.folder import shown
 from ganrev.data.pictures import NEXT_STEPS
+from ganrev.files import no_folder
 
 _logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def find_layout(root: Path) -> Path:
     """Return the folder that holds the images: `root`, or `root/celeba` as torchvision lays it out."""
     if not root.is_dir():
         raise ValueError(
-            f"there is no folder {root}: data.root must hold {_FOLDER}/ or {ZIP}, and {PARTITION}.txt or .csv; "
+            f"{no_folder(root)}: data.root must hold {_FOLDER}/ or {ZIP}, and {PARTITION}.txt or .csv; "
             f"data.download=true fetches them. {NEXT_STEPS}"
         )
     for layout in (root, root / "celeba"):

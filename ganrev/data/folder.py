@@ -2,11 +2,13 @@
 
 import logging
 import re
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 
 from ganrev.configuration.options import Count, checked_options
 from ganrev.data.pictures import Crop, Entry, Pictures, load_entries
+from ganrev.files import kind_of
 from ganrev.paths import user_path
 
 _logger = logging.getLogger(__name__)
@@ -33,6 +35,14 @@ def unique_names(files: list[str]) -> list[str]:
 def shown(file: str) -> str:
     """Return a file's name for messages and records: on one line, and of characters that can be encoded."""
     return file if file.isprintable() else ascii(file)
+
+
+def _read(path: Path) -> bytes:
+    """Return the content of a file; ValueError for anything else, such as a link to nothing."""
+    kind = kind_of(path)
+    if kind != "a file":
+        raise ValueError(f"it is {kind}, no file")
+    return path.read_bytes()
 
 
 class Folder:
@@ -72,10 +82,11 @@ class Folder:
                 file cannot be used.
         """
         if not self.root.is_dir():
-            state = "is a file" if self.root.exists() else "does not exist"
+            kind = kind_of(self.root)
+            state = f"is {kind}" if kind else "does not exist"
             raise ValueError(f"data.root={self.root} {state}: give a folder of pictures; data=seen needs none")
         visible = sorted(path for path in self.root.iterdir() if not path.name.startswith("."))
-        files = [path for path in visible if path.is_file()]
+        files = [path for path in visible if not path.is_dir()]
         subfolders = [path.name for path in visible if path.is_dir()]
         if not files:
             inside = f" but the folders {', '.join(subfolders[:5])}, give one of them" if subfolders else ""
@@ -84,6 +95,6 @@ class Folder:
             _logger.warning("%s: subfolders are not searched: %s", self.root, ", ".join(map(shown, subfolders[:5])))
         names = unique_names([path.name for path in files])
         entries = [
-            Entry(name, shown(path.name), None, path.read_bytes) for name, path in zip(names, files, strict=True)
+            Entry(name, shown(path.name), None, partial(_read, path)) for name, path in zip(names, files, strict=True)
         ]
         return load_entries(entries[: self.limit], self.crop, self.strict)

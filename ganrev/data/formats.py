@@ -50,11 +50,12 @@ _UPRIGHT = {
 }
 
 
-def decode_picture(data: bytes) -> Image.Image:
+def decode_picture(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
     """Decode a picture file.
 
     Args:
         data: the whole file.
+        size: width and height that it must have, which is checked before its pixels are decoded; None for any.
 
     Returns:
         The upright picture in Pillow's mode RGB.
@@ -66,36 +67,44 @@ def decode_picture(data: bytes) -> Image.Image:
         raise ValueError("the file is empty")
     profile = None
     try:
-        rgb, orientation = _decode(data)
+        rgb, orientation = _decode(data, size)
     except _DamagedError:
         if not data.startswith(SIGNATURE):
             raise
         shorter, profile = without_long_metadata(data)
         if shorter == data:
             raise
-        rgb, orientation = _decode(shorter)
+        rgb, orientation = _decode(shorter, size)
     if profile is not None:
         rgb = _to_srgb(rgb, profile)
     return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
 
 
 class _DamagedError(ValueError):
-    """Pillow gave up on the file."""
+    """Pillow gave up on the file, or it is another one than it must be."""
 
 
-def _decode(data: bytes) -> tuple[Image.Image, int]:
+class NotAPictureError(_DamagedError):
+    """The file is of another format, or not even its beginning is whole."""
+
+
+def _decode(data: bytes, size: tuple[int, int] | None) -> tuple[Image.Image, int]:
     """Return the picture as it is stored, in mode RGB, and its EXIF orientation."""
     try:
         with _open(data) as picture:
+            if size is not None and picture.size != size:
+                raise _DamagedError(f"it has {picture.width} x {picture.height} pixels, not {size[0]} x {size[1]}")
             layout = _stored_layout(picture)  # loading forgets it
             picture.load()
             orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
     except UnidentifiedImageError as error:
-        advice = "save it as PNG or JPEG"
-        raise _DamagedError(f"not a picture, damaged at its start, or of a kind that is not read: {advice}") from error
+        reason = "not a picture, damaged at its start, or of a kind that is not read: save it as PNG or JPEG"
+        raise NotAPictureError(reason) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         most = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
         raise ValueError(f"too large to be a photo: {most} million pixels are read; make it smaller") from error
+    except _DamagedError:
+        raise
     except _BROKEN as error:
         raise _DamagedError(_DAMAGED) from error
     try:

@@ -18,6 +18,7 @@ from torch import Tensor
 from ganrev.alignment import align, fetch_detector
 from ganrev.configuration.options import checked_options
 from ganrev.data.formats import decode_picture
+from ganrev.errors import in_words
 from ganrev.pixels import from_pillow
 from ganrev.progress import ProgressBar
 from ganrev.wording import counted
@@ -196,7 +197,7 @@ def read_picture(source: Path | bytes, crop: Crop = "center", file: str = "a pic
     try:
         return read_picture(source.read_bytes(), crop, str(source))
     except (OSError, ValueError) as error:
-        raise ValueError(f"{source}: {error}") from error
+        raise ValueError(f"{source}: {error.strerror if isinstance(error, OSError) else error}") from error
 
 
 def load_entries(entries: Sequence[Entry], crop: Crop, strict: bool) -> Pictures:
@@ -222,10 +223,11 @@ def load_entries(entries: Sequence[Entry], crop: Crop, strict: bool) -> Pictures
             images[len(used)] = read_picture(entry.read(), crop, entry.file)
             used.append(entry)
         except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
+            reason = in_words(error)
             if strict:
-                raise ValueError(f"{entry.file}: {error} (data.strict=false would skip it)") from error
-            _logger.warning("skipped %s: %s", entry.file, error)
-            skipped.append((entry.file, str(error)))
+                raise ValueError(f"{entry.file}: {reason} (data.strict=false would skip it)") from error
+            _logger.warning("skipped %s: %s", entry.file, reason)
+            skipped.append((entry.file, reason))
     if not used:
         file, reason = skipped[0]
         raise ValueError(

@@ -228,7 +228,7 @@ def _gr_in(content: bytes) -> bytes | None:
 def _gr_of_qr(picture: Image.Image) -> bytes | None:
     """Return the `.gr` file that a picture's QR code holds; None for a picture without one."""
     try:
-        return _gr_in(from_qr(picture))
+        return _gr_in(from_qr(picture, container.MAGIC))
     except ValueError:  # no code, several, or a damaged file: it is taken for a photo
         return None
 

@@ -1,6 +1,6 @@
 """Archives of arrays that are joined from many without holding them all: traces take 23 kB a picture and restart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -46,3 +46,13 @@ def _each(name: str, like: np.ndarray, parts: Sequence[Path]) -> Iterator[np.nda
         if array is None or array.dtype != like.dtype or array.shape[1:] != like.shape[1:]:
             raise ValueError(f"{part} has no {name} like that of {parts[0]}: they cannot be joined")
         yield array
+
+
+def join_traces(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Concatenate the traces of several batches; empty if there are none.
+
+    Args:
+        parts: of each batch, arrays by name, pictures first; `snapshot_steps` is the same for all pictures.
+    """
+    names = parts[0] if parts else ()
+    return {name: parts[0][name] if name == _SHARED else np.concatenate([p[name] for p in parts]) for name in names}

@@ -77,7 +77,7 @@ def find_damage(folder: Path) -> str:
         return ""
     for line in path.read_bytes().decode(errors="surrogateescape").splitlines():
         digest, name = line[:_DIGITS], line[_DIGITS + 2 :]
-        if len(digest) < _DIGITS or not name:
+        if len(digest) < _DIGITS or not name or Path(name).is_absolute() or ".." in Path(name).parts:
             return f"{SUMS} is cut short or altered"
         try:
             found = sha256((folder / name).read_bytes())

@@ -17,6 +17,7 @@ from ganrev.evaluation.provenance import combine
 from ganrev.evaluation.record import SCHEMA_VERSION
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.run_identity import parse_shard_name
+from ganrev.files import no_folder
 
 _COUNTS = (
     *("images_seen_in_training", "images_alike_in_training", "images_unchecked_in_training"),
@@ -45,7 +46,7 @@ def find_shards(folders: Sequence[Path]) -> dict[str, list[Shard]]:
     found = defaultdict(list)
     for folder in folders:
         if not folder.is_dir():
-            raise ValueError(f"there is no folder {folder}; give folders of runs, such as results/runs")
+            raise ValueError(f"{no_folder(folder)}; give folders of runs, such as results/runs")
         for path in sorted(folder.iterdir()):
             parsed, run = parse_shard_name(path.name), RunFolder(path)
             if parsed and run.is_finished:

@@ -4,8 +4,12 @@ Runs of version 1 have no `schema` and no `suffix`; the oldest of them have no c
 `python -m ganrev.evaluation.record > docs/record.md` writes the page about it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from ganrev.markdown import markdown_table
 
@@ -108,6 +112,7 @@ PROVENANCE = (
 )
 
 COLUMNS = tuple(field.name for field in ROWS if field.optional in ("", _UNKNOWN))
+MEANS = tuple(field.name for field in ROWS if field.kind in ("int", "float") and not field.optional)
 TEXT_COLUMNS = tuple(field.name for field in ROWS if field.kind == "str")
 
 
@@ -121,6 +126,82 @@ def undescribed(names: list[str], fields: tuple[Field, ...]) -> list[str]:
 def missing(names: list[str], fields: tuple[Field, ...]) -> list[str]:
     """Return the fields that must be there and are not among the names; those with `<...>` may have no name."""
     return [f.name for f in fields if f.optional in ("", _UNKNOWN) and "<" not in f.name and f.name not in names]
+
+
+def fault_in_object(content: Mapping[str, Any], fields: tuple[Field, ...]) -> str:
+    """Return what of an object of JSON is missing or of another type than its fields say; empty where all is well."""
+    for field in fields:
+        parent, _, key = field.name.rpartition(".")
+        inside = content.get(parent, {}) if parent else content
+        if not isinstance(inside, Mapping):
+            return f"{parent} is {inside!r:.40}, no object"
+        if parent and parent not in content and not field.optional:
+            return f"{parent} is missing"
+        if not key.startswith("<") and key not in inside and field.optional in ("", _UNKNOWN):
+            return f"{field.name} is missing"
+        for name in [name for name in inside if key.startswith("<") or name == key]:
+            if not _fits(inside[name], field):
+                return f"{parent}{'.' * bool(parent)}{name} is {inside[name]!r:.40}, no {field.kind}"
+    return ""
+
+
+def _fits(value: object, field: Field) -> bool:
+    if value is None:
+        return field.kind == "float" or bool(field.optional)  # null is an undefined number
+    if field.kind == "float" and value in ("inf", "-inf"):
+        return True
+    expected = {"str": str, "int": int, "float": int | float, "bool": bool, "dict": dict, "list": list}[field.kind]
+    return isinstance(value, expected) and isinstance(value, bool) == (field.kind == "bool")
+
+
+def fault_in_rows(rows: pd.DataFrame) -> str:
+    """Return what of a table of rows is missing or of another type than `ROWS` says; empty where all is well."""
+    if absent := missing(list(rows.columns), ROWS):
+        return f"it has no column {absent[0]}"
+    names = rows["name"]
+    if not (names.is_unique and all(name and Path(name).name == name for name in names)):
+        return "the names of its pictures are not all different, or no names of files"
+    for field in (field for field in ROWS if field.kind in ("int", "float") and field.name in rows):
+        column = rows[field.name]
+        is_whole = field.kind != "int" or bool(field.optional) or column.notna().all()
+        if len(rows) and not (column.dtype.kind in "iuf" and is_whole):
+            return f"{field.name} has other values than numbers"
+    return ""
+
+
+def fault_in_summary(summary: Mapping[str, Any], num_rows: int) -> str:
+    """Return what of a summary is missing or of another kind than `SUMMARY` says; empty where all is well."""
+    if fault := fault_in_object(summary, SUMMARY):
+        return fault
+    if summary["num_images"] != num_rows:
+        return f"it speaks of other than {num_rows} rows"
+    lacking = [key for key in MEANS if key not in summary["mean"]]
+    return f"it has no mean of {lacking[0]}" if lacking else ""
+
+
+def fault_in_config(config: Mapping[str, Any]) -> str:
+    """Return which part of a stored config is missing; empty where none is."""
+    for key in ("codec", "data"):
+        part = config.get(key)
+        if not isinstance(part, dict) or not isinstance(part.get("_target_"), str):
+            return f"it names no {key}"
+    return ""
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """Read rows of pictures from a CSV; a picture may be called `NA`, `null` or `007`.
+
+    Raises:
+        ValueError: the file is empty or no such table.
+    """
+    try:
+        columns = pd.read_csv(path, nrows=0).columns
+        text = [column for column in columns if column in TEXT_COLUMNS]
+        numbers = {column: [""] for column in columns if column not in text}
+        types = dict.fromkeys(text, str) | ({"celeba_id": "Int64"} if "celeba_id" in numbers else {})
+        return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=numbers)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} is empty or damaged ({error}); repeat the run with force=true") from error
 
 
 def to_page() -> str:

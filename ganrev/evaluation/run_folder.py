@@ -25,14 +25,14 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from PIL import Image
 from torch import Tensor
 
-from ganrev.configuration.configs import load_config
+from ganrev.configuration.configs import load_config, to_dict
+from ganrev.data.formats import decode_picture
+from ganrev.evaluation import record
 from ganrev.evaluation.archives import join_archives
-from ganrev.evaluation.integrity import find_damage, read_arrays, read_json, sha256, write_sums
+from ganrev.evaluation.integrity import SUMS, DamagedError, find_damage, read_arrays, read_json, sha256, write_sums
 from ganrev.evaluation.journal import Journal
-from ganrev.evaluation.record import TEXT_COLUMNS
 from ganrev.evaluation.run_identity import modern_config
 from ganrev.files import to_json, write_whole
 from ganrev.locks import locked
@@ -88,12 +88,19 @@ class RunFolder:
 
     def find_damage(self) -> str:
         """Return what is wrong with the record of a finished run; empty where it is what was written."""
-        try:
-            num_rows = len(self.rows)
-            if self.summary["num_images"] != num_rows or not self.provenance["data"] or not self.config.codec:
-                return f"its summary speaks of other than {num_rows} rows"
-        except (OSError, ValueError, KeyError, TypeError, OmegaConfBaseException) as error:
-            return str(error) or type(error).__name__
+        checks = (
+            (self._config, lambda: record.fault_in_config(to_dict(self.config, resolve=True))),
+            (self._provenance, lambda: record.fault_in_object(self.provenance, record.PROVENANCE)),
+            (self._rows, lambda: record.fault_in_rows(self.rows)),
+            (self._summary, lambda: record.fault_in_summary(self.summary, len(self.rows))),
+        )
+        for path, check in checks:
+            try:
+                fault = check()
+            except (OSError, ValueError, TypeError, OmegaConfBaseException) as error:
+                fault = " ".join(str(error).split())
+            if fault:
+                return fault if str(path) in fault else f"{path.name}: {fault}"
         return find_damage(self.path)
 
     def check(self) -> None:
@@ -102,6 +109,11 @@ class RunFolder:
             raise ValueError(
                 f"{self} is damaged: {damage}; give the command that made it again, and it is computed anew"
             )
+
+    @property
+    def has_sums(self) -> bool:
+        """Whether there is a list by which an altered record is noticed; old runs have none."""
+        return (self.path / SUMS).exists()
 
     def set_aside(self) -> Path:
         """Give the folder a hidden name, under which nothing looks for runs; returns that."""
@@ -118,7 +130,7 @@ class RunFolder:
     @property
     def rows(self) -> pd.DataFrame:
         """One row for each picture, by the columns of `ganrev.evaluation.record.ROWS`."""
-        return read_rows(self._rows)
+        return record.read_rows(self._rows)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -151,8 +163,8 @@ class RunFolder:
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Store the summary, which marks the run as finished, after a list of what belongs to it."""
         content = to_json(dict(summary)).encode()
-        record = (self._config, self._rows, self._provenance, self.traces_path, *self._blobs.glob("[!.]*"))
-        write_sums(self.path, (path for path in record if path.exists()), {self._summary.name: content})
+        listed = (self._config, self._rows, self._provenance, self.traces_path, *self._blobs.glob("[!.]*"))
+        write_sums(self.path, (path for path in listed if path.exists()), {self._summary.name: content})
         write_whole(self._summary, content)
 
     def write_provenance(self, origin: Mapping[str, Any]) -> None:
@@ -165,6 +177,12 @@ class RunFolder:
             join_archives(parts, self.traces_path)
 
     # ---- files and pictures
+
+    @cached_property
+    def _picture_size(self) -> tuple[int, int] | None:
+        """Width and height of the pictures; None for a run under way."""
+        side = self.summary["image_size"] if self.is_finished else None
+        return side and (side, side)
 
     @cached_property
     def suffix(self) -> str:
@@ -190,9 +208,20 @@ class RunFolder:
         return path.is_file() and sha256(path.read_bytes()) == digest
 
     def decoded(self, name: str) -> Tensor:
-        """Return the decoded picture of a file, uint8 [3, H, W]."""
-        with Image.open(self._decoded / f"{name}.png") as picture:
-            return from_pillow(picture)
+        """Return the decoded picture of a file, uint8 [3, H, W].
+
+        Raises:
+            DamagedError: it is missing, damaged, or not of the size that a finished run's summary says.
+        """
+        path = self._decoded / f"{name}.png"
+        try:
+            return from_pillow(decode_picture(path.read_bytes(), self._picture_size))
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise DamagedError(
+                f"{self}: the decoded picture of {name} cannot be read ({path}: {reason}); "
+                "repeat the run with force=true"
+            ) from error
 
     def write_blob(self, name: str, blob: bytes) -> None:
         """Store the file of a picture."""
@@ -250,7 +279,7 @@ class RunFolder:
     def recoded(self, identity: str) -> pd.DataFrame | None:
         """Return the rows of other quantisers that were kept under an id; None where there are none."""
         path = self._recoded / f"{identity}.csv"
-        return read_rows(path) if path.exists() else None
+        return record.read_rows(path) if path.exists() else None
 
     def write_recoded(self, identity: str, rows: pd.DataFrame) -> None:
         """Keep the rows of other quantisers under an id."""
@@ -264,30 +293,3 @@ def _link(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
-
-
-def read_rows(path: Path) -> pd.DataFrame:
-    """Read rows of pictures from a CSV; a picture may be called `NA`, `null` or `007`.
-
-    Raises:
-        ValueError: the file is empty or no such table.
-    """
-    try:
-        columns = pd.read_csv(path, nrows=0).columns
-        text = [column for column in columns if column in TEXT_COLUMNS]
-        numbers = {column: [""] for column in columns if column not in text}
-        types = dict.fromkeys(text, str) | ({"celeba_id": "Int64"} if "celeba_id" in numbers else {})
-        return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=numbers)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} is empty or damaged ({error}); repeat the run with force=true") from error
-
-
-def join_traces(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Concatenate the traces of several batches; empty if there are none.
-
-    Args:
-        parts: of each batch, arrays by name, pictures first; `snapshot_steps` is the same for all pictures.
-    """
-    names = parts[0] if parts else ()
-    shared = "snapshot_steps"
-    return {name: parts[0][name] if name == shared else np.concatenate([p[name] for p in parts]) for name in names}

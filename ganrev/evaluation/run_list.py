@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from ganrev.configuration.configs import load_config, to_dict
 from ganrev.evaluation.run_folder import RunFolder
+from ganrev.files import no_folder
 from ganrev.paths import config_dir
 
 _logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def read_runs(folder: Path, sort: str = "when", last: int | None = None) -> list
         ValueError: there is no such folder, or no finished run in it.
     """
     if not folder.is_dir():
-        raise ValueError(f"there is no folder {folder}; give one of runs, such as results/runs")
+        raise ValueError(f"{no_folder(folder)}; give one of runs, such as results/runs")
     runs = [RunFolder(path) for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
     found = [_read(run) for run in runs if run.is_finished and _is_whole(run)]
     if not found:

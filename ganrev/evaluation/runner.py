@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ganrev.evaluation.provenance import combine, provenance
 from ganrev.evaluation.record import SCHEMA_VERSION
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.run_identity import ALGORITHM_VERSION, TARGETS, modern_config, run_id, shard_name
+from ganrev.files import check_folder
 from ganrev.pixels import resize
 from ganrev.reversal import perceptual
 from ganrev.wording import counted
@@ -48,15 +50,15 @@ class NothingEncodedError(ValueError):
 _ALWAYS_READ = ("codec", "data", "batch_size", "score_limit", "out", "force", "hydra")
 
 
-def unused_overrides(cfg: DictConfig, overrides: list[str]) -> list[str]:
-    """Return the overrides that neither the chosen codec nor the data source reads."""
+def unused_overrides(cfg: DictConfig, overrides: Sequence[str], read_anyway: Sequence[str] = _ALWAYS_READ) -> list[str]:
+    """Return the overrides that neither the chosen codec nor the data source reads, nor whoever asks."""
     raw = to_dict(cfg, resolve=False)
     read = json.dumps([raw["codec"], raw["data"]])
     ignored = []
     for override in overrides:
         key = override.lstrip("+~").split("=")[0]
         root = key.split(".")[0].split("@")[0]
-        if root not in _ALWAYS_READ and f"${{{root}}}" not in read and f"${{{root}." not in read:
+        if root not in read_anyway and f"${{{root}}}" not in read and f"${{{root}." not in read:
             ignored.append(override)
     return ignored
 
@@ -139,6 +141,7 @@ def run(cfg: DictConfig, overrides: list[str] | None = None, codec: DescribedCod
     check_option(bool, "force", cfg.force)
     if not isinstance(cfg.out, str) or not cfg.out:
         raise ValueError(f"out must be a folder to put runs into, such as results/runs, got {cfg.out!r}")
+    check_folder(Path(cfg.out))
     shard = _shard(cfg)
     codec = codec or build_codec(cfg)
     pictures = load_pictures(cfg, codec.image_size)

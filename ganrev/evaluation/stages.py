@@ -20,12 +20,13 @@ from ganrev.codecs.base import BelowFloorError, DescribedCodec, EncodeReport
 from ganrev.configuration.options import Count, checked_options
 from ganrev.data.pictures import Pictures
 from ganrev.evaluation import metrics
+from ganrev.evaluation.archives import join_traces
 from ganrev.evaluation.child import ask_module
 from ganrev.evaluation.costly import costly_scores
 from ganrev.evaluation.identity import summarise_identities
 from ganrev.evaluation.integrity import sha256
 from ganrev.evaluation.record import COLUMNS
-from ganrev.evaluation.run_folder import RunFolder, join_traces
+from ganrev.evaluation.run_folder import RunFolder
 from ganrev.progress import ProgressBar
 
 _logger = logging.getLogger(__name__)

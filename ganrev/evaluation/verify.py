@@ -1,5 +1,6 @@
 """Checks that a run's files still give its scores, and that pictures compressed alone do too."""
 
+import logging
 import math
 import tempfile
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ from torch import Tensor
 from ganrev.codecs.base import Codec
 from ganrev.data.pictures import Pictures
 from ganrev.evaluation import stages
+from ganrev.evaluation.integrity import SUMS
 from ganrev.evaluation.metrics import distortion
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import reload_pictures
 from ganrev.evaluation.trust import check_targets
 from ganrev.progress import ProgressBar
+
+_logger = logging.getLogger(__name__)
 
 TOLERANCE = 1e-3
 _COMPARED = ("psnr", "ssim")
@@ -55,6 +59,12 @@ def verify(run: RunFolder, num_alone: int = 0) -> Verification:
         ValueError: the pictures are no longer those that were compressed, or the rows, the files and the failures do
             not make up all of them; or the config calls what no codec is made of.
     """
+    if not run.has_sums:
+        _logger.warning(
+            "%s has no list of sums (%s), as runs of old versions: whether its record is what was written cannot be "
+            "told, and only scores and pictures are compared",
+            *(run, SUMS),
+        )
     check_targets(run.config)
     codec = instantiate(run.config.codec)
     pictures = reload_pictures(run, codec.image_size)
@@ -101,11 +111,8 @@ def _rescore(run: RunFolder, pictures: Pictures) -> tuple[float, float]:
 
 
 def _check_same(run: RunFolder, name: str, drawn: Tensor) -> None:
-    """Raise ValueError where a stored decoded picture is not what its file draws, uint8 [3, H, W], now."""
-    try:
-        stored = run.decoded(name)
-    except OSError as error:
-        raise ValueError(f"{run}: the decoded picture of {name} cannot be read: {error}") from error
+    """Raise ValueError where a stored decoded picture cannot be read, or is not what its file draws now."""
+    stored = run.decoded(name)
     apart = stored.shape != drawn.shape or float(((stored.int() - drawn.int()).abs() > 1).float().mean())
     if apart > _MOST_APART:
         raise ValueError(f"{run}: the decoded picture of {name} is not what its file draws; repeat it with force=true")

@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from ganrev.files import kind_of
 from ganrev.paths import user_path
 
 _MAX_NAMED = 3  # names in one message; a wrong file may miss hundreds
@@ -40,7 +41,7 @@ def existing_file(path: str | Path) -> Path:
     """
     path = user_path(path)
     if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing"
+        found = kind_of(path) or "nothing"
         raise ValueError(f"expected a file of weights at {path}, found {found}; give another one by generator.path=")
     return path
 

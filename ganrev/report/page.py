@@ -34,7 +34,7 @@ def write_report(
 
     Args:
         folders: of the runs, which may be on different pictures.
-        output: the file.
+        output: the file, in a folder that is there.
         sizes: in bytes; files of nearly these sizes are paired.
         table: whose rows lend labels and the paper's figures.
         curves: the CSV that `ganrev rd` has left, whose curves are shown, too.
@@ -43,7 +43,6 @@ def write_report(
         ValueError: a folder is no finished run, a size is no size, or there is no such table.
     """
     text = render(read_reported(folders, table), sizes, curves)
-    output.parent.mkdir(parents=True, exist_ok=True)
     write_whole(output, text.encode())
     return output
 

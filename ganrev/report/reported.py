@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from ganrev.configuration.overrides import compose_config, known_tables, table_path
+from ganrev.configuration.configs import load_config, to_dict
+from ganrev.configuration.overrides import compose_config, table_path
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.run_identity import canonical_config, modern_config
 from ganrev.evaluation.run_list import in_words
@@ -137,11 +138,10 @@ def _number(name: str) -> str:
 def _table_rows(table: str) -> list[tuple[str, dict[str, float], dict[str, Any]]]:
     """Return label, the paper's figures and the codec's canonical config of each row of a table."""
     path = table_path(table)
-    if not path.is_file():
-        raise ValueError(f"there is no table {path}; {known_tables()}")
-    rows = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     found = []
-    for row in rows.get("rows", []) if isinstance(rows, dict) else []:
+    for row in to_dict(load_config(path), resolve=True).get("rows") or []:
+        if not (isinstance(row, dict) and "label" in row and isinstance(row.get("overrides"), list)):
+            raise ValueError(f"{path}: each of its rows must have a label and overrides, got {row!r:.80}")
         found.append((row["label"], row.get("paper", {}), _codec(modern_config(compose_config(row["overrides"])))))
     return found
 

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from ganrev.configuration.options import BelowOne, Count, CountOrZero, NotNegative, Positive, check_option
+from ganrev.files import check_folder
 from ganrev.generator.embedded import latents_path, load_embedded
 from ganrev.paths import user_path
 from ganrev.reversal.device import Device
@@ -75,6 +76,7 @@ def check(cfg: DictConfig) -> None:
         )
     if not cfg.out or Path(cfg.out).is_file():
         raise ValueError(f"train.out must be a folder, new or of a run to go on with, got {cfg.out!r}")
+    check_folder(Path(cfg.out))
     if cfg.manifest:
         people_of(cfg)
     if cfg.start is not None:

@@ -1,5 +1,7 @@
 """Every way to use compress, decompress and info wrongly ends with one line."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,6 +19,45 @@ def test_a_missing_file(capsys, tmp_path, command):
     complaint = fails(capsys, command, tmp_path / "nowhere.png", *more)
     assert complaint == f"error: there is no file {tmp_path / 'nowhere.png'}"
     assert files_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("command", ["compress", "decompress", "info"])
+def test_what_is_no_file_is_named(capsys, tmp_path, command):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("nowhere")
+    more = [] if command == "info" else ["-o", tmp_path / "out.png", *TINY]
+    for source, kind in (
+        (tmp_path, "a folder"),
+        (tmp_path / "pipe", "a pipe"),
+        ("/dev/null", "a device"),
+        (tmp_path / "link", "a link to nothing"),
+    ):
+        assert fails(capsys, command, source, *more) == f"error: {source} is {kind}: give the name of a file"
+
+
+def test_an_empty_file_is_said_to_be_empty(capsys, tmp_path):
+    (tmp_path / "empty").touch()
+    assert fails(capsys, "info", tmp_path / "empty").startswith(f"error: {tmp_path / 'empty'} is empty: expected a .gr")
+    assert "the file is empty" in fails(capsys, "compress", tmp_path / "empty", "-o", tmp_path / "out.gr")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--bytes", 250, "codec=gan"], "leave out --bytes or codec=gan"),
+        (["--quality", "ssim:0.7", "codec=gan"], "leave out --quality or codec=gan"),
+        (["--bytes", 250, "codec.target_bytes=300"], "--bytes and codec.target_bytes=300 are two targets of one file"),
+        (["--bytes", 250, "--quality", "ssim:0.7"], "give --bytes or --quality, not both"),
+    ],
+)
+def test_targets_that_exclude_each_other(capsys, photo, tmp_path, words, told):
+    assert told in fails(capsys, "compress", photo, "-o", tmp_path / "out.gr", *words)
+    assert files_in(tmp_path) == ["photo.png"]
+
+
+@pytest.mark.parametrize("command", ["compress", "decompress"])
+def test_standard_output_is_not_written_to(capsys, photo, command):
+    assert "- stands for standard output" in fails(capsys, command, photo, "-o", "-")
 
 
 def test_a_file_that_is_no_picture(capsys, tmp_path):
@@ -89,6 +130,8 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
         ("reversal.optimizer=newton", "reversal.optimizer must be one of sgd, adam, got 'newton'"),
         ("device.dtype=int8", "device.dtype must be"),
         ("codec=jpeg", "baselines.JPEG has a format of its own"),
+        ("data=seen", "data=seen is an option of runs"),  # it sets latent_scale and clip, too
+        ("+data.limit=3", "is an option of runs"),
         ("generator.path=/nowhere/weights", "/nowhere/weights"),
         ("+reversal.warmup=3", "unexpected keyword argument 'warmup'"),
     ],

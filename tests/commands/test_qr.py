@@ -1,7 +1,10 @@
 """`compress --qr` and `--align`, and what reads it back."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from experiments.alignment import paste
 from experiments.qr_codes import photograph
@@ -38,7 +41,36 @@ def test_a_picture_without_a_code(photo, tmp_path, capsys):
 def test_a_code_of_something_else(tmp_path, capsys):
     path = tmp_path / "foreign.png"
     path.write_bytes(to_qr(b"https://example.org"))
-    assert "not a .gr file" in fails(capsys, "info", path)
+    complaint = fails(capsys, "info", path)
+    assert f"{path}: the QR code on the picture holds something else" in complaint
+    assert complaint.endswith("'https://example.org'")
+
+
+def test_of_several_codes_the_one_with_a_file_is_read(code, compressed, tmp_path, capsys):
+    own, foreign = (Image.open(io.BytesIO(png)) for png in (code.read_bytes(), to_qr(b"https://example.org")))
+    both = Image.new("RGB", (own.width + foreign.width, own.height), (255, 255, 255))
+    both.paste(own, (0, 0))
+    both.paste(foreign, (own.width, 0))
+    both.save(tmp_path / "both.png")
+    assert call("info", tmp_path / "both.png") == call("info", compressed)
+
+
+def test_a_code_that_could_not_hold_the_file_is_refused_before_the_work(photo, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("ganrev.codecs.auto.AutoCodec.choose", lambda *_: pytest.fail("it worked in vain"))
+    for words in (["--bytes", 3000], ["--", *TINY[2:], "codec.target_bytes=3000"]):
+        complaint = fails(capsys, "compress", photo, "-o", tmp_path / "face.png", "--qr", *words)
+        assert "a QR code holds 1 to 2331 bytes and the file has 3000: make it smaller" in complaint
+
+
+def test_a_picture_that_cannot_be_read_is_said_to_be_one(code, tmp_path, capsys):
+    whole = code.read_bytes()
+    buffer = io.BytesIO()
+    Image.new("1", (12_000, 12_000)).save(buffer, "PNG")
+    for content, why in ((whole[: len(whole) // 2], "truncated or damaged"), (buffer.getvalue(), "too large to be a")):
+        code.write_bytes(content)
+        for command in (["info", code], ["decompress", code, "-o", tmp_path / "back.png", *TINY]):
+            complaint = fails(capsys, *command)
+            assert f"{code} is a picture, of a QR code perhaps, that cannot be read: {why}" in complaint
 
 
 def test_a_code_is_a_png(photo, tmp_path, capsys):

@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from ganrev.cli import main
 from ganrev.configuration.overrides import check_overrides, compose_config, quote, refuse_tables, to_overrides
+from tests.calling import fails
 
 ROOT = Path(__file__).resolve().parents[2]
 AWKWARD = [
@@ -142,9 +143,19 @@ def test_a_table_is_no_run(override, own):
 
 
 def test_commands_say_it_too(capsys, tmp_path):
-    for command in (["table", "baselines"], ["compress", str(tmp_path / "a.png"), "-o", str(tmp_path / "a.gr")]):
-        (tmp_path / "a.png").write_bytes((ROOT / "results" / "reference" / "samples.png").read_bytes())
+    picture = ROOT / "results" / "reference" / "samples.png"
+    compress = ["compress", str(picture), "-o", str(tmp_path / "a.gr")]
+    for command, name in ((["table", "baselines", "data=folder"], "data.root"), (compress, "generator.path")):
         with pytest.raises(SystemExit) as stopped:
-            main([*command, "data=folder", "data.root=2024_01_05"])
+            main([*command, f"{name}=2024_01_05"])
         assert stopped.value.code == 2
-        assert "In a shell write 'data.root=\"2024_01_05\"'" in capsys.readouterr().err
+        assert f"In a shell write '{name}=\"2024_01_05\"'" in capsys.readouterr().err
+
+
+def test_what_is_no_table_is_named_as_it_was_given(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.txt").touch()
+    (tmp_path / "tables.yaml").mkdir()
+    for name, kind in (("mine.txt", "a file"), ("tables.yaml", "a folder"), (str(tmp_path), "a folder")):
+        assert f"{name} is {kind}, and no table: a table of your own" in fails(capsys, "table", name)
+    assert fails(capsys, "table", "tabel1").startswith("error: there is no table 'tabel1'; choose one of automatic, ")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 
 import pytest
 import torch
@@ -41,6 +42,16 @@ def test_bad_file_among_good_ones_is_reported_and_skipped(folder, caplog):
     assert "skipped aa.jpg: not a picture" in caplog.text
     with pytest.raises(ValueError, match=r"aa\.jpg: not a picture"):
         Folder(folder, strict=True).load()
+
+
+def test_what_is_no_file_is_named_among_those_left_out(folder, caplog):
+    (folder / "gone.jpg").symlink_to("nowhere.jpg")
+    (folder / "linked.png").symlink_to("a.png" if (folder / "a.png").exists() else next(folder.glob("a.*")).name)
+    os.mkfifo(folder / "pipe")
+    pictures = Folder(folder).load()
+    assert pictures.names == ["a", "b", "c", "linked"]
+    assert pictures.skipped == [("gone.jpg", "it is a link to nothing, no file"), ("pipe", "it is a pipe, no file")]
+    assert "skipped gone.jpg: it is a link to nothing" in caplog.text
 
 
 def test_every_bad_kind_is_skipped_beside_a_good_one(folder):

@@ -50,6 +50,6 @@ def place(material, tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
     if not FULL:
-        compose = ganrev.api.compose_config
-        monkeypatch.setattr(ganrev.api, "compose_config", lambda overrides: compose([*overrides, *MODEL]))
+        compose = ganrev.api.compose_for_codec
+        monkeypatch.setattr(ganrev.api, "compose_for_codec", lambda overrides: compose([*overrides, *MODEL]))
     return tmp_path

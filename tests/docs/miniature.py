@@ -100,7 +100,7 @@ def _of_ganrev(words: list[str]) -> list[str] | None:
         return words[1:]
     if program == "python" and words[1:2] == ["run.py"]:
         return ["run", *words[2:]]
-    if program == "python" and words[1:3] == ["-m", "ganrev.cli"]:
+    if program == "python" and words[1:3] == ["-m", "ganrev"]:
         return words[3:]
     return None
 

@@ -1,17 +1,21 @@
 """A damaged record is noticed, named, set aside and computed anew."""
 
+import json
 import logging
 import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ganrev.cli import main
 from ganrev.configuration.configs import load_config
 from ganrev.evaluation import runner, stages
 from ganrev.evaluation.integrity import SUMS, DamagedError, find_damage, read_arrays, read_json, write_sums
 from ganrev.evaluation.journal import Journal
-from ganrev.evaluation.run_folder import RunFolder, read_rows
+from ganrev.evaluation.record import read_rows
+from ganrev.evaluation.run_folder import RunFolder
+from tests.calling import fails
 from tests.tiny import compose_config
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
@@ -81,7 +85,7 @@ def test_an_old_run_whose_rows_are_missing_is_noticed(run):
     (run.path / SUMS).unlink()
     rows = run.path / "rows.csv"
     rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:2]))
-    assert run.find_damage() == "its summary speaks of other than 1 rows"
+    assert run.find_damage() == "summary.json: it speaks of other than 1 rows"
 
 
 def test_a_list_names_a_damaged_record_and_has_no_trace(run, capsys, caplog):
@@ -180,6 +184,80 @@ def test_rows_of_other_kinds_are_damaged(tmp_path):
 
 def test_no_reader_takes_a_record_that_was_altered(run):
     rows = run.path / "rows.csv"
-    rows.write_text(rows.read_text().replace("psnr", "foo"))
+    rows.write_text(rows.read_text().replace(",inf,", ",50.0,"))
     with pytest.raises(ValueError, match=r"is damaged: rows\.csv is not what was written; give the command"):
         RunFolder.finished(run.path)
+
+
+def edit_json(key, value):
+    def harm(path):
+        content = json.loads(path.read_text())
+        *parents, last = key.split(".")
+        inside = content
+        for parent in parents:
+            inside = inside[parent]
+        inside[last] = value
+        path.write_text(json.dumps(content))
+
+    return harm
+
+
+def replace(old, new):
+    return lambda path: path.write_text(path.read_text().replace(old, new))
+
+
+NONSENSE = [
+    ("config.yaml", lambda path: path.write_text(""), "it names no codec"),
+    ("config.yaml", lambda path: path.write_text("codec: {_target_: {a: 1}}\ndata: 3"), "unhashable type"),
+    ("config.yaml", replace("baselines.PNG", "${nowhere}"), "nowhere"),
+    ("provenance.json", lambda path: path.write_text('{"data": 3}'), "time is missing"),
+    ("provenance.json", edit_json("time", 3), "time is 3, no str"),
+    ("provenance.json", edit_json("commit", [1]), "commit is [1], no str"),
+    ("provenance.json", edit_json("hardware", "fast"), "hardware is 'fast', no object"),
+    ("summary.json", edit_json("mean", {}), "it has no mean of num_bytes"),
+    ("summary.json", edit_json("mean.ssim", "good"), "mean.ssim is 'good', no float"),
+    ("summary.json", edit_json("images_failed", None), "images_failed is None, no object"),
+    ("summary.json", edit_json("image_size", True), "image_size is True, no int"),
+    ("rows.csv", None, "num_bytes has other values than numbers"),
+    ("rows.csv", replace("face1", "face0"), "the names of its pictures are not all different"),
+    ("rows.csv", replace("face1", "../face1"), "no names of files"),
+]
+
+
+@pytest.mark.parametrize(("file", "harm", "told"), NONSENSE)
+def test_nonsense_in_a_record_without_a_list_is_named_by_every_reader(run, file, harm, told, capsys, caplog):
+    (run.path / SUMS).unlink()
+    if harm is None:
+        num_bytes = run.rows["num_bytes"][0]
+        harm = replace(f",{num_bytes},", ",many,")
+    harm(run.path / file)
+    assert run.find_damage().startswith(f"{file}: ")
+    assert told in run.find_damage()
+    for command in (["report", run], ["compare", run, run], ["verify", run]):
+        assert f"{run} is damaged: {file}: " in fails(capsys, *command)
+    assert "there is no finished run" in fails(capsys, "runs", run.path.parent)
+    assert f"{run} is left out: it is damaged: {file}: " in caplog.text
+
+
+def test_a_list_names_no_files_elsewhere(run):
+    with (run.path / SUMS).open("a") as file:
+        file.write(f"{'0' * 64}  /dev/zero\n")
+    assert run.find_damage() == f"{SUMS} is cut short or altered"
+
+
+def test_a_decoded_picture_is_of_the_size_of_its_run(run):
+    Image.new("1", (12_000, 12_000)).save(run.path / "decoded" / "face0.png")
+    with pytest.raises(DamagedError, match=r"the decoded picture of face0 cannot be read \(.*\); repeat"):
+        run.decoded("face0")
+    Image.new("RGB", (64, 64)).save(run.path / "decoded" / "face0.png")
+    with pytest.raises(DamagedError, match="it has 64 x 64 pixels, not 128 x 128"):
+        run.decoded("face0")
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:99])])
+def test_a_report_names_the_run_and_the_picture_that_cannot_be_read(run, tmp_path, harm, capsys):
+    harm(run.path / "decoded" / "face1.png")
+    complaint = fails(capsys, "report", run.path, "-o", tmp_path / "report.html")
+    assert f"{run.path}: the decoded picture of face1 cannot be read (" in complaint
+    assert complaint.endswith("repeat the run with force=true")
+    assert not (tmp_path / "report.html").exists()

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from ganrev.evaluation.archives import join_traces
 from ganrev.evaluation.integrity import SUMS
 from ganrev.evaluation.recode import recode
-from ganrev.evaluation.run_folder import RunFolder, join_traces
+from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.run_list import read_runs
 from ganrev.evaluation.runner import run
 from ganrev.evaluation.verify import verify
@@ -114,7 +115,7 @@ def test_rows_that_are_missing_are_noticed(copied, kept_lines, monkeypatch, caps
     assert status_of("verify", copied) == 2
     complaint = capsys.readouterr().err
     if kept_lines:
-        assert f"{copied} is damaged: its summary speaks of other than {kept_lines - 1} rows" in complaint
+        assert f"{copied} is damaged: summary.json: it speaks of other than {kept_lines - 1} rows" in complaint
     else:
         assert f"{rows} is empty or damaged" in complaint
 

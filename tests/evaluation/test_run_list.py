@@ -1,12 +1,14 @@
 """`ganrev runs`: each stored run by the overrides that make it."""
 
 import json
+import shutil
 
 import pytest
 from omegaconf import OmegaConf
 
 from ganrev.cli import main
 from ganrev.evaluation.run_list import in_words, read_runs
+from tests.evaluation.test_stored_runs import RUNS, STORED
 from tests.tiny import compose_config
 
 
@@ -48,12 +50,12 @@ def test_a_class_that_has_moved_since_is_recognised(tmp_path):
 
 
 def store(folder, *overrides, time="2026-01-02T03:04:05+00:00", **mean):
-    folder.mkdir()
+    shutil.copytree(STORED / "runs" / RUNS["jpeg"]["folder"], folder)  # of two pictures
     OmegaConf.save(compose_config(*overrides), folder / "config.yaml", resolve=True)
-    summary = {"num_images": 2, "mean": {"num_bytes": 100.0, "psnr": 30.0, "ssim": 0.9} | mean}
+    summary, origin = (json.loads((folder / name).read_text()) for name in ("summary.json", "provenance.json"))
+    summary["mean"] |= {"num_bytes": 100.0, "psnr": 30.0, "ssim": 0.9} | mean
     (folder / "summary.json").write_text(json.dumps(summary))
-    (folder / "rows.csv").write_text("name\na\nb\n")
-    origin = {"data": "ab", "time": time, "commit": "0123456789abcdef", "dirty": True}
+    origin |= {"time": time, "commit": "0123456789abcdef", "dirty": True}
     (folder / "provenance.json").write_text(json.dumps(origin))
 
 

@@ -11,17 +11,19 @@ from tests.calling import call
 pytestmark = pytest.mark.usefixtures("quick_runs")
 
 
-def test_verify_passes_a_sound_run_and_names_one_whose_scores_were_changed(common, tmp_path):
+def test_verify_passes_a_sound_run_and_names_one_whose_scores_were_changed(common, tmp_path, caplog):
     run = runner.run(composition.compose_config([*common, f"out={tmp_path}"]))
     printed, status = call("verify", run, "--alone", "1")
     assert status == 0
     assert "CHANGED" not in printed
+    assert "no list" not in caplog.text
 
     rows = pd.read_csv(run / "rows.csv")
     rows["ssim"] += 0.01
     rows.to_csv(run / "rows.csv", index=False)
     (run / SUMS).unlink()  # as in runs of older versions, whose scores alone tell
     printed, status = call("verify", run, "--alone", "1")
+    assert f"{run} has no list of sums (SHA256SUMS)" in caplog.text
     assert status == 1
     assert "CHANGED by more than 1e-3" in printed
 

@@ -28,9 +28,9 @@ def html(stored, tmp_path_factory):
 
 
 def test_the_command_writes_one_file(stored, tmp_path, capsys):
-    main(["report", *map(str, stored.of("jpeg1", "png")), "-o", str(tmp_path / "new" / "r.html"), "--at", "200,300"])
-    assert capsys.readouterr().out.startswith(f"{tmp_path / 'new' / 'r.html'}: ")
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["r.html"]
+    main(["report", *map(str, stored.of("jpeg1", "png")), "-o", str(tmp_path / "r.html"), "--at", "200,300"])
+    assert capsys.readouterr().out.startswith(f"{tmp_path / 'r.html'}: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
 
 
 @pytest.mark.parametrize("sizes", ["abc", "250;445"])

@@ -25,9 +25,16 @@ class _RunFolder(click.ParamType):
 
 
 class _Output(click.ParamType):
-    """A file to write, in a folder that is there: refused at once, before the work that it is to hold."""
+    """A file to write, in a folder that is there: refused at once, before the work that it is to hold.
+
+    Args:
+        or_folder: whether a folder that is there may stand for files in it.
+    """
 
     name = "file"
+
+    def __init__(self, or_folder: bool = False) -> None:
+        self.or_folder = or_folder
 
     def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         if str(value) == "-":
@@ -35,7 +42,10 @@ class _Output(click.ParamType):
                 "- stands for standard output, to which nothing is written here; give the name of a file (./- is one)"
             )
         with _told():
-            check_output(Path(value))
+            if self.or_folder and Path(value).is_dir():
+                check_folder(Path(value))
+            else:
+                check_output(Path(value))
         return Path(value)
 
 
@@ -61,6 +71,7 @@ def _told() -> Iterator[None]:
 
 RUN = _RunFolder()
 OUTPUT = _Output()
+OUTPUT_OR_FOLDER = _Output(or_folder=True)
 RESULTS = _Results()
 
 _OVERRIDES = "[OPTION=VALUE]..."

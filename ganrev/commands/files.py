@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from ganrev.coding import container
-from ganrev.commands import OUTPUT, with_overrides
+from ganrev.commands import OUTPUT, OUTPUT_OR_FOLDER, with_overrides
 from ganrev.files import read_file, write_whole
 from ganrev.wording import counted
 
@@ -251,7 +251,14 @@ def info(source: Path) -> None:
 
 @click.command()
 @click.option("-n", "--number", type=int, default=64, show_default=True, metavar="N")
-@_OUTPUT
+@click.option(
+    "-o",
+    "--output",
+    type=OUTPUT_OR_FOLDER,
+    required=True,
+    metavar="OUT",
+    help="a .png, or a folder; in one that is there",
+)
 @click.option("--prior", type=click.Choice(["cube", "faces"]), default="cube", show_default=True)
 @with_overrides
 def sample(number: int, output: Path, prior: Literal["cube", "faces"], overrides: tuple[str, ...]) -> None:
@@ -272,8 +279,6 @@ def sample(number: int, output: Path, prior: Literal["cube", "faces"], overrides
         _check_png(output)
     elif output.exists() and not output.is_dir():
         raise ValueError(f"{output} is a file; give -o the name of a folder, or one that ends in .png")
-    elif not output.parent.is_dir():
-        raise ValueError(f"there is no folder {output.parent} to make {output.name} in; make it first")
 
     import torch
     from hydra.utils import instantiate

@@ -158,7 +158,7 @@ def test_no_samples_at_all_are_refused(tmp_path, capsys):
     assert "ends in .png" in fails(capsys, "sample", "-o", tmp_path / "grid.jpg", *TINY)
     (tmp_path / "taken").write_text("")
     assert "is a file; give -o the name of a folder" in fails(capsys, "sample", "-o", tmp_path / "taken", *TINY)
-    assert "to make faces in; make it first" in fails(capsys, "sample", "-o", tmp_path / "none" / "faces", *TINY)
+    assert "to write faces to; make it first" in fails(capsys, "sample", "-o", tmp_path / "none" / "faces", *TINY)
     assert files_in(tmp_path) == ["taken"]
 
 

@@ -122,7 +122,7 @@ def test_a_failure_of_that_process_is_passed_on(tmp_path):
     (tmp_path / "blobs").mkdir()
     (tmp_path / "blobs" / "face.png").write_bytes(b"no picture")
     configure(tmp_path, "baselines.PNG")
-    with pytest.raises(RuntimeError, match=r"(?s)decoding .* failed:.*not a whole PNG file"):
+    with pytest.raises(RuntimeError, match=r"(?s)decoding .* failed:.*is no PNG file"):
         decode_all(RunFolder(tmp_path))
 
 

@@ -147,14 +147,14 @@ def test_only_automatic_mode_makes_curves_at_once(place, common, capsys):
 
 
 def test_a_killed_curve_goes_on_where_it_stopped(place, common, monkeypatch, tmp_path):
-    own = ["codec=gan_auto", "codec.target_bytes=40", "codec.curve=[30,40]", "reversal.steps=5"]
+    own = ["codec=gan_auto", "codec.target_bytes=40", "codec.curve=[16,40]", "reversal.steps=5"]
     shared = SharedCurve.of(own, [*common, f"out={tmp_path}"])
     images = smooth_images(1)
     found = shared.report(images, 40)
     monkeypatch.setattr(AutoCodec, "encode_curve", None)
     again = SharedCurve.of(own, [*common, f"out={tmp_path}"])
     assert again.report(images, 40) == found
-    assert again.report(images, 30).blobs != found.blobs
+    assert again.report(images, 16).blobs != found.blobs
     again.remove()
     assert not list(tmp_path.iterdir())
 

@@ -32,7 +32,7 @@ RUNS = [*MODEL, "data.limit=2"]
 
 # What is added to a command. Training is tested in tests/train: here only its options are read.
 ADDED = {
-    **dict.fromkeys(("compress", "decompress", "sample"), MODEL),
+    **dict.fromkeys(("compress", "decompress"), MODEL),
     **dict.fromkeys(("table", "figures", "rd", "automatic", "sweep"), RUNS),
     "run": [*RUNS, "hydra/job_logging=disabled", "hydra/hydra_logging=disabled"],
     "train": ["--cfg", "job"],

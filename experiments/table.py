@@ -62,6 +62,9 @@ class Row:
             raise ValueError(
                 f"row {self.label!r}: expected the paper's {', '.join(PAPER_FIGURES)}, got {', '.join(sorted(unknown))}"
             )
+        for name, figure in self.paper.items():
+            if isinstance(figure, bool) or not isinstance(figure, int | float):
+                raise ValueError(f"row {self.label!r}: the paper's {name} must be a number, got {figure!r}")
 
 
 def read_rows(experiment: dict[str, Any]) -> list[Row]:

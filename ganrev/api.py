@@ -39,9 +39,12 @@ def load_codec(name: str = "gan", *overrides: str, **options: Any) -> Codec:
     """
     if not isinstance(name, str) or "=" in name:
         raise ValueError(f"expected the name of a codec, such as gan, before any overrides, got {name!r}")
-    if choice := next((word for word in overrides if word.startswith("codec=")), None):
+    if other := next((word for word in overrides if not isinstance(word, str)), None):
+        raise ValueError(f"overrides are text such as 'quant.step=0.5', got {other!r}")
+    words = [*to_overrides(options), *overrides]
+    if choice := next((word for word in words if word.startswith("codec=")), None):
         raise ValueError(f"the codec is {name} and {choice}: give one of the two")
-    cfg = compose_for_codec([f"codec={name}", *to_overrides(options), *overrides])
+    cfg = compose_for_codec([f"codec={name}", *words])
     try:
         return instantiate(cfg.codec)
     except InstantiationException as error:

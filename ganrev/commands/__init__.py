@@ -29,18 +29,21 @@ class _Output(click.ParamType):
 
     Args:
         or_folder: whether a folder that is there may stand for files in it.
+        suffix: that the name must end in, so that nothing of another kind is overwritten; empty for any.
     """
 
     name = "file"
 
-    def __init__(self, or_folder: bool = False) -> None:
-        self.or_folder = or_folder
+    def __init__(self, or_folder: bool = False, suffix: str = "") -> None:
+        self.or_folder, self.suffix = or_folder, suffix
 
     def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         if str(value) == "-":
             raise click.ClickException(
                 "- stands for standard output, to which nothing is written here; give the name of a file (./- is one)"
             )
+        if self.suffix and Path(value).suffix.lower() != self.suffix:
+            raise click.ClickException(f"give {value} a name that ends in {self.suffix}")
         with _told():
             if self.or_folder and Path(value).is_dir():
                 check_folder(Path(value))
@@ -72,6 +75,7 @@ def _told() -> Iterator[None]:
 RUN = _RunFolder()
 OUTPUT = _Output()
 OUTPUT_OR_FOLDER = _Output(or_folder=True)
+HTML, JSON = _Output(suffix=".html"), _Output(suffix=".json")
 RESULTS = _Results()
 
 _OVERRIDES = "[OPTION=VALUE]..."

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ganrev.codecs.auto import AutoCodec
     from ganrev.codecs.gan import GanCodec
 
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".heic", ".jxl")
 _MOST_SAMPLES = 10_000  # in one PNG
 _OUTPUT = click.option(
     "-o", "--output", type=OUTPUT, required=True, metavar="OUT", help="a file, in a folder that is there"
@@ -68,6 +69,12 @@ def _check_not_input(output: Path, source: Path) -> None:
 def _check_png(output: Path) -> None:
     if output.suffix.lower() != ".png":
         raise ValueError(f"pictures are written as PNG; give {output.name} a name that ends in .png")
+
+
+def _check_no_picture(output: Path) -> None:
+    """Raise ValueError for a name of a picture, which a `.gr` file is not, and which may be somebody's photo."""
+    if output.suffix.lower() in _PICTURES:
+        raise ValueError(f"what is written is no picture: give {output.name} a name that ends in .gr, or add --qr")
 
 
 def _check_code(output: Path, num_bytes: int | None) -> None:
@@ -178,6 +185,8 @@ def compress(
     if as_qr:
         _check_code(output, num_bytes)
     picture = _read_picture(source)
+    if not as_qr:
+        _check_no_picture(output)
 
     from ganrev.api import align_and_resize, crop_and_resize
     from ganrev.codecs.auto import AutoCodec

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ganrev.commands import OUTPUT, RUN, show_warnings
+from ganrev.commands import HTML, JSON, RUN, show_warnings
 from ganrev.wording import counted
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -30,7 +30,7 @@ def _read_sizes(context: click.Context, parameter: click.Parameter, value: str) 
 @click.option(
     "-o",
     "--output",
-    type=OUTPUT,
+    type=HTML,
     default=Path("report.html"),
     show_default=True,
     help="the HTML file, in a folder that is there",
@@ -79,7 +79,7 @@ def compare(folders: tuple[Path, ...], table: str) -> None:
 @click.command()
 @_RUNS
 @click.option("--format", "form", type=click.Choice(["compressai"]), required=True, help="whose files to write")
-@click.option("-o", "--output", type=OUTPUT, required=True, help="the JSON file, in a folder that is there")
+@click.option("-o", "--output", type=JSON, required=True, help="the JSON file, in a folder that is there")
 @click.option("--name", help="of the curve  [default: the codec's]")
 @_TABLE
 def export(folders: tuple[Path, ...], form: str, output: Path, name: str | None, table: str) -> None:
@@ -90,6 +90,10 @@ def export(folders: tuple[Path, ...], form: str, output: Path, name: str | None,
     \b
     ganrev export results/runs/jpeg-* --format compressai -o jpeg.json
     """
+    for folder in folders:
+        if output.resolve().is_relative_to(folder.resolve()):
+            raise ValueError(f"{output} would be in {folder}, the record of a run; give -o a name elsewhere")
+
     from ganrev.files import to_json, write_whole
     from ganrev.report import read_reported, to_compressai
 

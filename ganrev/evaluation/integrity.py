@@ -70,11 +70,17 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def find_damage(folder: Path) -> str:
-    """Return what is wrong with the files that a folder lists; empty for nothing, and for a folder without a list."""
+def find_damage(folder: Path, files: Iterable[Path]) -> str:
+    """Return what is wrong with a folder's list of sums and what it lists; empty for nothing, and without a list.
+
+    Args:
+        folder: of the list.
+        files: in there, all of which it must list.
+    """
     path = folder / SUMS
     if not path.exists():
         return ""
+    missing = {str(file.relative_to(folder)) for file in files}
     for line in path.read_bytes().decode(errors="surrogateescape").splitlines():
         digest, name = line[:_DIGITS], line[_DIGITS + 2 :]
         if len(digest) < _DIGITS or not name or Path(name).is_absolute() or ".." in Path(name).parts:
@@ -85,4 +91,5 @@ def find_damage(folder: Path) -> str:
             return f"{name} cannot be read: {error}"
         if found != digest:
             return f"{name} is not what was written"
-    return ""
+        missing.discard(name)
+    return f"{SUMS} does not list {min(missing)}" if missing else ""

@@ -4,6 +4,7 @@ Runs of version 1 have no `schema` and no `suffix`; the oldest of them have no c
 `python -m ganrev.evaluation.record > docs/record.md` writes the page about it.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,14 +170,19 @@ def fault_in_rows(rows: pd.DataFrame) -> str:
     return ""
 
 
-def fault_in_summary(summary: Mapping[str, Any], num_rows: int) -> str:
-    """Return what of a summary is missing or of another kind than `SUMMARY` says; empty where all is well."""
+def fault_in_summary(summary: Mapping[str, Any], rows: pd.DataFrame) -> str:
+    """Return what of a summary is missing, or is not what `SUMMARY` and the rows say; empty where all is well."""
     if fault := fault_in_object(summary, SUMMARY):
         return fault
-    if summary["num_images"] != num_rows:
-        return f"it speaks of other than {num_rows} rows"
-    lacking = [key for key in MEANS if key not in summary["mean"]]
-    return f"it has no mean of {lacking[0]}" if lacking else ""
+    if summary["num_images"] != len(rows):
+        return f"it speaks of other than {len(rows)} rows"
+    for key in MEANS:
+        if key not in summary["mean"]:
+            return f"it has no mean of {key}"
+        stored, mean = summary["mean"][key], float(rows[key].dropna().astype(float).mean())
+        if stored is not None and not math.isnan(mean) and not math.isclose(float(stored), mean, rel_tol=1e-6):
+            return f"its mean of {key} is {stored}, that of the rows {mean:.6g}"
+    return ""
 
 
 def fault_in_config(config: Mapping[str, Any]) -> str:

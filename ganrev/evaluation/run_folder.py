@@ -92,7 +92,7 @@ class RunFolder:
             (self._config, lambda: record.fault_in_config(to_dict(self.config, resolve=True))),
             (self._provenance, lambda: record.fault_in_object(self.provenance, record.PROVENANCE)),
             (self._rows, lambda: record.fault_in_rows(self.rows)),
-            (self._summary, lambda: record.fault_in_summary(self.summary, len(self.rows))),
+            (self._summary, lambda: record.fault_in_summary(self.summary, self.rows)),
         )
         for path, check in checks:
             try:
@@ -101,7 +101,7 @@ class RunFolder:
                 fault = " ".join(str(error).split())
             if fault:
                 return fault if str(path) in fault else f"{path.name}: {fault}"
-        return find_damage(self.path)
+        return find_damage(self.path, [*self._listed(), self._summary])
 
     def check(self) -> None:
         """Raise ValueError where the record of a finished run is not what was written."""
@@ -163,9 +163,13 @@ class RunFolder:
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Store the summary, which marks the run as finished, after a list of what belongs to it."""
         content = to_json(dict(summary)).encode()
-        listed = (self._config, self._rows, self._provenance, self.traces_path, *self._blobs.glob("[!.]*"))
-        write_sums(self.path, (path for path in listed if path.exists()), {self._summary.name: content})
+        write_sums(self.path, self._listed(), {self._summary.name: content})
         write_whole(self._summary, content)
+
+    def _listed(self) -> list[Path]:
+        """Return the files whose sums a finished run lists, but for the summary."""
+        record_files = (self._config, self._rows, self._provenance, self.traces_path, *self._blobs.glob("[!.]*"))
+        return [path for path in record_files if path.exists()]
 
     def write_provenance(self, origin: Mapping[str, Any]) -> None:
         """Store the origin of the run."""

@@ -87,6 +87,9 @@ def _check_complete(run: RunFolder, pictures: Pictures) -> None:
             f"{run}: {len(rows)} rows, but {len(run.blob_names)} files, or files of other names; "
             "repeat the run with force=true"
         )
+    for name, num_bytes in run.rows[["name", "num_bytes"]].itertuples(index=False):
+        if (found := len(run.blob(name))) != num_bytes:
+            raise ValueError(f"{run}: the file of {name} has {found} bytes, its row says {num_bytes}; repeat the run")
     run.check()
 
 

@@ -27,13 +27,28 @@ def commands(tmp_path, photo):
 def test_one_rule_for_all_files(commands, tmp_path, capsys):
     before = files_in(tmp_path)
     for command in commands:
-        assert "is a folder; give the name of a file to write" in fails(capsys, *command, tmp_path)
+        out = "out" + {"report": ".html", "export": ".json"}.get(command[0], ".png")
+        if command[0] != "sample":  # which writes to folders, too
+            (tmp_path / out).mkdir()
+            assert "is a folder; give the name of a file to write" in fails(capsys, *command, tmp_path / out)
+            (tmp_path / out).rmdir()
         missing = tmp_path / "new" / "folder"
-        assert f"there is no folder {missing} to write" in fails(capsys, *command, missing / "out.png")
-        assert "photo.png is a file, no folder" in fails(capsys, *command, tmp_path / "photo.png" / "out.png")
-        assert "nothing can be written to the folder /proc" in fails(capsys, *command, "/proc/out.png")
+        assert f"there is no folder {missing} to write" in fails(capsys, *command, missing / out)
+        assert "photo.png is a file, no folder" in fails(capsys, *command, tmp_path / "photo.png" / out)
+        assert "nothing can be written to the folder /proc" in fails(capsys, *command, f"/proc/{out}")
         assert "- stands for standard output" in fails(capsys, *command, "-")
     assert files_in(tmp_path) == before
+
+
+def test_files_of_another_kind_are_not_overwritten(photo, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    run, before = str(tmp_path / "run"), photo.read_bytes()
+    assert "add --qr" in fails(capsys, "compress", photo, *TINY[1:], "-o", photo.with_name("other.jpg"))
+    assert "a name that ends in .html" in fails(capsys, "report", run, "-o", photo)
+    assert "a name that ends in .json" in fails(capsys, "export", run, "--format", "compressai", "-o", photo)
+    inside = tmp_path / "run" / "summary.json"
+    assert "the record of a run" in fails(capsys, "export", run, "--format", "compressai", "-o", inside)
+    assert photo.read_bytes() == before
 
 
 @pytest.mark.parametrize("command", ["table", "figures", "rd", "automatic", "sweep"])

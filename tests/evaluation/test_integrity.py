@@ -125,9 +125,9 @@ def test_names_of_any_bytes_are_listed(tmp_path):
     odd = tmp_path / "caf\udce9"
     odd.write_bytes(b"x")
     write_sums(tmp_path, [odd], {})
-    assert find_damage(tmp_path) == ""
+    assert find_damage(tmp_path, [odd]) == ""
     odd.write_bytes(b"y")
-    assert "is not what was written" in find_damage(tmp_path)
+    assert "is not what was written" in find_damage(tmp_path, [odd])
 
 
 # ---- under way
@@ -185,8 +185,17 @@ def test_rows_of_other_kinds_are_damaged(tmp_path):
 def test_no_reader_takes_a_record_that_was_altered(run):
     rows = run.path / "rows.csv"
     rows.write_text(rows.read_text().replace(",inf,", ",50.0,"))
-    with pytest.raises(ValueError, match=r"is damaged: rows\.csv is not what was written; give the command"):
+    with pytest.raises(
+        ValueError, match=r"is damaged: .*its mean of psnr is inf, that of the rows 50; give the command"
+    ):
         RunFolder.finished(run.path)
+
+
+@pytest.mark.parametrize("left", [lambda line: False, lambda line: "rows.csv" not in line])
+def test_a_list_of_sums_that_leaves_files_out_is_damaged(run, left):
+    sums = run.path / SUMS
+    sums.write_text("".join(line for line in sums.read_text().splitlines(keepends=True) if left(line)))
+    assert f"{SUMS} does not list " in run.find_damage()
 
 
 def edit_json(key, value):

@@ -189,7 +189,7 @@ def test_a_damaged_shard_is_named(shards, whole, capsys):
     rows = shards / f"{whole['gan'].name}-2of3" / "rows.csv"
     rows.write_text(rows.read_text().replace("0", "1", 1))
     assert call(shards) == 1
-    assert "-2of3 is damaged: rows.csv is not what was written" in capsys.readouterr().err
+    assert "-2of3 is damaged: summary.json: its mean of bpp is" in capsys.readouterr().err
 
 
 def test_folders_without_shards(whole, tmp_path, capsys):

@@ -79,8 +79,19 @@ def test_files_of_such_names_that_were_swapped_are_noticed(copied, monkeypatch, 
     assert f"{copied} is damaged: blobs/NA.gr is not what was written" in capsys.readouterr().err
     (copied.path / SUMS).unlink()  # as in runs of older versions
     assert status_of("verify", copied) == 2
-    assert "the decoded picture of NA is not what its file draws" in capsys.readouterr().err
-    swap(*(copied.path / "decoded" / f"{name}.png" for name in ("NA", "null")))
+    assert "the file of NA has" in capsys.readouterr().err
+
+
+def test_what_no_size_tells_is_noticed_by_pictures_and_scores(copied, monkeypatch, capsys):
+    blobs = {file: file.read_bytes() for file in (copied.path / "blobs").iterdir()}
+    sizes = [len(blob) for blob in blobs.values()]
+    one, other = [file for file, blob in blobs.items() if sizes.count(len(blob)) > 1][:2]
+    assert len(blobs[one]) == len(blobs[other])
+    swap(one, other)
+    (copied.path / SUMS).unlink()
+    assert status_of("verify", copied) == 2
+    assert "is not what its file draws" in capsys.readouterr().err
+    swap(*(copied.path / "decoded" / f"{file.stem}.png" for file in (one, other)))
     assert status_of("verify", copied) == 1
     assert "CHANGED by more than 1e-3" in capsys.readouterr().out
 

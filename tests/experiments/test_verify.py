@@ -1,5 +1,7 @@
 """The command that scores a run again."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -11,7 +13,7 @@ from tests.calling import call
 pytestmark = pytest.mark.usefixtures("quick_runs")
 
 
-def test_verify_passes_a_sound_run_and_names_one_whose_scores_were_changed(common, tmp_path, caplog):
+def test_verify_passes_a_sound_run_and_names_one_whose_scores_were_changed(common, tmp_path, caplog, capsys):
     run = runner.run(composition.compose_config([*common, f"out={tmp_path}"]))
     printed, status = call("verify", run, "--alone", "1")
     assert status == 0
@@ -22,6 +24,11 @@ def test_verify_passes_a_sound_run_and_names_one_whose_scores_were_changed(commo
     rows["ssim"] += 0.01
     rows.to_csv(run / "rows.csv", index=False)
     (run / SUMS).unlink()  # as in runs of older versions, whose scores alone tell
+    assert call("verify", run)[1] == 2
+    assert "summary.json: its mean of ssim is" in caplog.text + capsys.readouterr().err
+    summary = json.loads((run / "summary.json").read_text())
+    summary["mean"]["ssim"] += 0.01
+    (run / "summary.json").write_text(json.dumps(summary))
     printed, status = call("verify", run, "--alone", "1")
     assert f"{run} has no list of sums (SHA256SUMS)" in caplog.text
     assert status == 1

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from ganrev.commands import HTML, JSON, RUN, show_warnings
+from ganrev.files import kind_of
 from ganrev.wording import counted
 
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _RUNS = click.argument("folders", nargs=-1, required=True, type=RUN, metavar="RUN...")
 _TABLE = click.option(
     "--table",
@@ -25,6 +25,12 @@ def _read_sizes(context: click.Context, parameter: click.Parameter, value: str) 
         raise click.BadParameter(f"expected sizes in bytes such as 250,445, got {value!r}") from error
 
 
+def _check_file(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None and (kind := kind_of(value)) != "a file":
+        raise click.ClickException(f"{value} is {kind}, no file" if kind else f"there is no file {value}")
+    return value
+
+
 @click.command()
 @_RUNS
 @click.option(
@@ -38,7 +44,9 @@ def _read_sizes(context: click.Context, parameter: click.Parameter, value: str) 
 @click.option(
     "--at", "sizes", default="", callback=_read_sizes, metavar="BYTES", help="pair files of nearly these sizes"
 )
-@click.option("--curves", type=_FILE, help="CSV of `ganrev rd`, to be shown, too")
+@click.option(
+    "--curves", type=click.Path(path_type=Path), callback=_check_file, help="CSV of `ganrev rd`, to be shown, too"
+)
 @_TABLE
 def report(folders: tuple[Path, ...], output: Path, sizes: tuple[int, ...], curves: Path | None, table: str) -> None:
     """Write one HTML file of stored runs: scores, curves, pictures side by side.

@@ -81,7 +81,8 @@ def collect(folders: tuple[Path, ...]) -> int:
 def verify(folders: tuple[Path, ...], alone: int) -> int:
     """Check that a run's files still give its scores, and that pictures compressed alone do too.
 
-    Prints a line for each run; exits with status 1 where a score changes by more than 1e-3.
+    Prints a line for each run; exits with status 1 where a score changes by more than 1e-3, with status 2 where a run
+    cannot be checked.
 
     \b
     ganrev verify results/runs/*
@@ -93,12 +94,19 @@ def verify(folders: tuple[Path, ...], alone: int) -> int:
     show_warnings()
     status = 0
     for folder in folders:
-        change = module.verify(RunFolder.finished(folder), alone)
-        line = f"{folder.name}: decoded again, PSNR within {change.psnr:.1e} dB, SSIM within {change.ssim:.1e}"
+        try:
+            change = module.verify(RunFolder.finished(folder), alone)
+        except ValueError as error:
+            if len(folders) == 1:
+                raise
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            status = 2
+            continue
+        line = f"{folder}: decoded again, PSNR within {change.psnr:.1e} dB, SSIM within {change.ssim:.1e}"
         if change.alone is not None:
             line += f"; compressed alone, SSIM within {change.alone:.1e}"
         print(f"{line}{'; CHANGED by more than 1e-3' if change.has_changed else ''}", flush=True)
-        status = status or int(change.has_changed)
+        status = max(status, int(change.has_changed))
     return status
 
 

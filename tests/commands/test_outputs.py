@@ -46,6 +46,7 @@ def test_files_of_another_kind_are_not_overwritten(photo, tmp_path, capsys):
     assert "add --qr" in fails(capsys, "compress", photo, *TINY[1:], "-o", photo.with_name("other.jpg"))
     assert "a name that ends in .html" in fails(capsys, "report", run, "-o", photo)
     assert "a name that ends in .json" in fails(capsys, "export", run, "--format", "compressai", "-o", photo)
+    assert "/dev/zero is a device, no file" in fails(capsys, "report", run, "--curves", "/dev/zero")
     inside = tmp_path / "run" / "summary.json"
     assert "the record of a run" in fails(capsys, "export", run, "--format", "compressai", "-o", inside)
     assert photo.read_bytes() == before

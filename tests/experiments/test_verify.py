@@ -52,3 +52,9 @@ def test_a_decoded_picture_that_its_file_does_not_draw_is_noticed(common, tmp_pa
     _, status = call("verify", run)
     assert status == 2
     assert f"decoded picture of {first.stem} cannot be read" in capsys.readouterr().err
+
+    whole = runner.run(composition.compose_config([*common, "codec=png", f"out={tmp_path}"]))
+    (run / "rows.csv").unlink()
+    printed, status = call("verify", run, whole)
+    assert status == 2
+    assert f"{whole}: decoded again" in printed  # those after a damaged run are checked, too

@@ -1,8 +1,10 @@
 """`ganrev runs`: each stored run by the overrides that make it."""
 
 import json
+import math
 import shutil
 
+import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
@@ -53,7 +55,13 @@ def store(folder, *overrides, time="2026-01-02T03:04:05+00:00", **mean):
     shutil.copytree(STORED / "runs" / RUNS["jpeg"]["folder"], folder)  # of two pictures
     OmegaConf.save(compose_config(*overrides), folder / "config.yaml", resolve=True)
     summary, origin = (json.loads((folder / name).read_text()) for name in ("summary.json", "provenance.json"))
-    summary["mean"] |= {"num_bytes": 100.0, "psnr": 30.0, "ssim": 0.9} | mean
+    means = {"num_bytes": 100.0, "psnr": 30.0, "ssim": 0.9} | mean
+    rows = pd.read_csv(folder / "rows.csv", dtype={"name": str})
+    for column, value in means.items():
+        rows[column] = float(value)
+    rows["num_bytes"] = [int(means["num_bytes"]), math.ceil(2 * means["num_bytes"]) - int(means["num_bytes"])]
+    rows.to_csv(folder / "rows.csv", index=False)
+    summary["mean"] |= means
     (folder / "summary.json").write_text(json.dumps(summary))
     origin |= {"time": time, "commit": "0123456789abcdef", "dirty": True}
     (folder / "provenance.json").write_text(json.dumps(origin))

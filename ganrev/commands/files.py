@@ -9,6 +9,7 @@ import click
 
 from ganrev.coding import container
 from ganrev.commands import OUTPUT, OUTPUT_OR_FOLDER, with_overrides
+from ganrev.commands.names import check_code, check_kind, check_not_input, check_png
 from ganrev.files import read_file, write_whole
 from ganrev.wording import counted
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from ganrev.codecs.auto import AutoCodec
     from ganrev.codecs.gan import GanCodec
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".heic", ".jxl")
 _MOST_SAMPLES = 10_000  # in one PNG
 _OUTPUT = click.option(
     "-o", "--output", type=OUTPUT, required=True, metavar="OUT", help="a file, in a folder that is there"
@@ -59,30 +59,6 @@ def make_codec(overrides: list[str]) -> "GanCodec | AutoCodec":
     for override in unused_overrides(cfg, overrides, ("codec", "hydra")):
         print(f"{override} has no effect: {cfg.codec['_target_']} does not read it", file=sys.stderr)
     return codec
-
-
-def _check_not_input(output: Path, source: Path) -> None:
-    if output.exists() and source.exists() and output.samefile(source):
-        raise ValueError(f"{output} is the input itself; give -o another name")
-
-
-def _check_png(output: Path) -> None:
-    if output.suffix.lower() != ".png":
-        raise ValueError(f"pictures are written as PNG; give {output.name} a name that ends in .png")
-
-
-def _check_no_picture(output: Path) -> None:
-    """Raise ValueError for a name of a picture, which a `.gr` file is not, and which may be somebody's photo."""
-    if output.suffix.lower() in _PICTURES:
-        raise ValueError(f"what is written is no picture: give {output.name} a name that ends in .gr, or add --qr")
-
-
-def _check_code(output: Path, num_bytes: int | None) -> None:
-    """Raise ValueError unless a QR code of so many bytes, where that is known, can be written."""
-    from ganrev.qr import check_can_hold
-
-    _check_png(output)
-    check_can_hold(num_bytes or 1)
 
 
 def _read_picture(path: Path) -> "Image.Image":
@@ -178,15 +154,12 @@ def compress(
     ganrev compress face.jpg -o face-qr.png --bytes 250 --qr
     ganrev compress face.jpg -o face.gr -- codec=gan loss=mse quant=standard
     """
-    _check_not_input(output, source)
+    check_not_input(output, source)
     if face is not None and not aligned:
         raise ValueError("--face chooses among the faces that --align finds: add --align")
     target = _target(num_bytes, quality, overrides)
-    if as_qr:
-        _check_code(output, num_bytes)
     picture = _read_picture(source)
-    if not as_qr:
-        _check_no_picture(output)
+    check_kind(output, num_bytes, as_qr)
 
     from ganrev.api import align_and_resize, crop_and_resize
     from ganrev.codecs.auto import AutoCodec
@@ -195,7 +168,7 @@ def compress(
 
     codec = make_codec([*target, *overrides])
     if as_qr and isinstance(codec, AutoCodec):
-        _check_code(output, codec.target_bytes)
+        check_code(output, codec.target_bytes)
     check_size(codec.image_size, codec.image_size)
     if aligned:
         image, remarks = align_and_resize(picture, codec.image_size, face)
@@ -223,8 +196,8 @@ def decompress(source: Path, output: Path, overrides: tuple[str, ...]) -> None:
     ganrev decompress face.gr -o back.png
     ganrev decompress face-qr.png -o back.png
     """
-    _check_not_input(output, source)
-    _check_png(output)
+    check_not_input(output, source)
+    check_png(output)
     blob = _read_gr(source)
 
     from ganrev.pixels import to_png
@@ -285,7 +258,7 @@ def sample(number: int, output: Path, prior: Literal["cube", "faces"], overrides
         raise ValueError(f"-n must be from 1 to {_MOST_SAMPLES}, got {number}")
     as_folder = output.is_dir() or not output.suffix
     if not as_folder:
-        _check_png(output)
+        check_png(output)
     elif output.exists() and not output.is_dir():
         raise ValueError(f"{output} is a file; give -o the name of a folder, or one that ends in .png")
 

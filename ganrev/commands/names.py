@@ -6,11 +6,13 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp",
 
 
 def check_not_input(output: Path, source: Path) -> None:
+    """Raise ValueError where the output is the input, by whatever name."""
     if output.exists() and source.exists() and output.samefile(source):
         raise ValueError(f"{output} is the input itself; give -o another name")
 
 
 def check_png(output: Path) -> None:
+    """Raise ValueError for a name that does not end in .png."""
     if output.suffix.lower() != ".png":
         raise ValueError(f"pictures are written as PNG; give {output.name} a name that ends in .png")
 

@@ -41,8 +41,8 @@ def latents(weights: Path | None, faces: tuple[str, ...], number: int, nudged: i
 @click.command("face-prior")
 @click.argument("weights", type=click.Path(path_type=Path), required=False, metavar="[WEIGHTS]")
 @click.option("--faces", multiple=True, required=True, help="tar shards or folders of training faces; several times")
-@click.option("--leading", type=int, default=96, show_default=True, help="latents that the mixture is over")
-@click.option("--laws", type=int, default=28, show_default=True, help="normal laws of the mixture")
+@click.option("--leading", type=int, default=128, show_default=True, help="latents that the mixture is over")
+@click.option("--laws", type=int, default=16, show_default=True, help="normal laws of the mixture")
 @click.option("--seed", type=int, default=0, show_default=True)
 def face_prior(weights: Path | None, faces: tuple[str, ...], leading: int, laws: int, seed: int) -> None:
     """Fit a density to training faces' latents and write it beside the weights; needs the extra `train`.

@@ -235,18 +235,21 @@ def load_embedded(path: str | Path | None = None, unseen_scale: Positive | None 
 def _add_face_prior(network: EmbeddedNetwork, weights: Path, digest: str) -> None:
     """Give a network the density of faces beside its weights, or the reason why it is not theirs.
 
-    It is no part of the digest, and one of other weights is no error here: decoding does not need it.
+    It is no part of the digest, and one that cannot be used is no error here: decoding does not need it.
     """
     path = face_prior_path(weights)
-    if weights_of(path) != digest:
-        network.no_face_prior = f"{path} was fitted to other weights than those of {weights.name}"
-        return
-    network.face_prior = load_face_prior(path)
-    if network.face_prior.latent_dim != network.latent_dim:
-        raise ValueError(
-            f"{path} is a density over {network.face_prior.latent_dim} latents, and these weights have "
-            f"{network.latent_dim}; fit it again by `ganrev face-prior`"
-        )
+    try:
+        if weights_of(path) != digest:
+            raise ValueError(f"{path} was fitted to other weights than those of {weights.name}")
+        prior = load_face_prior(path)
+        if prior.latent_dim != network.latent_dim:
+            raise ValueError(
+                f"{path} is a density over {prior.latent_dim} latents, and these weights have {network.latent_dim}"
+            )
+    except ValueError as error:
+        network.no_face_prior = str(error)
+    else:
+        network.face_prior = prior
 
 
 def latents_path(weights: Path) -> Path:

@@ -1,9 +1,12 @@
 """A density of faces over z, fitted to a trained generator's latents afterwards.
 
 Real faces do not fill the cube that z is drawn from, so what most points of the cube draw is no clean face. A mixture
-of normal laws over the leading latents, and a normal law of the rest given those, draws from where faces lie.
+of normal laws over the leading latents, and a normal law of the rest given those, draws from where faces lie. Faces
+differ in contrast and detail, so that their latents lie together nearer to a mean or farther from it than those of one
+normal law: each sample's deviations are stretched by a factor of its own.
 
-Source: Ghosh et al. 2020, "From variational to deterministic autoencoders" (a density fitted afterwards).
+Sources: Ghosh et al. 2020, "From variational to deterministic autoencoders" (a density fitted afterwards); Wainwright and
+Simoncelli 1999, "Scale mixtures of Gaussians and the statistics of natural images" (the factors).
 """
 
 from dataclasses import dataclass, fields
@@ -16,6 +19,7 @@ from torch import Tensor
 from ganrev.files import write_whole
 from ganrev.generator.weights import file_digest, load_notes, load_tensors
 
+_LARGEST_STRETCH = 8.0  # logarithm of a squared factor; faces stay within 3
 _WEIGHTS = "weights"  # in the file, the SHA-256 of those that it was fitted to
 
 
@@ -31,6 +35,10 @@ class FacePrior:
         slope: of the other latents' means by the leading ones, float32 [R, L].
         offset: float32 [R].
         rest_factor: lower triangle, float32 [R, R], of the other latents' covariance.
+        stretch: mean and deviation of the logarithm of the squared factor that stretches a sample's leading latents
+            from their law's mean, float32 [2].
+        rest_stretch: the same for the other latents, whose mean follows the leading ones: its slope by these, its slope
+            by their squares, its offset, and the deviation, float32 [2 L + 2].
 
     Raises:
         ValueError: shapes that do not belong together, or numbers that cannot be.
@@ -43,10 +51,12 @@ class FacePrior:
     slope: Tensor
     offset: Tensor
     rest_factor: Tensor
+    stretch: Tensor
+    rest_stretch: Tensor
 
     def __post_init__(self) -> None:
         num, few, rest = len(self.shares), len(self.leading), len(self.offset)
-        shapes = [(few,), (num,), (num, few), (num, few, few), (rest, few), (rest,), (rest, rest)]
+        shapes = [(few,), (num,), (num, few), (num, few, few), (rest, few), (rest,), (rest, rest), (2,), (2 * few + 2,)]
         found = [tuple(value.shape) for value in self.tensors.values()]
         if found != shapes or self.leading.dtype != torch.int64 or self.leading.unique().numel() != few:
             raise ValueError(f"these tensors make no density of latents: shapes {found}, expected {shapes}")
@@ -76,12 +86,19 @@ class FacePrior:
         z = torch.empty(num_samples, self.latent_dim)
         for row in z:
             law = int(torch.multinomial(self.shares, 1, generator=rng))
-            noise = torch.randn(self.latent_dim, generator=rng)
+            noise = torch.randn(self.latent_dim + 2, generator=rng)
             few = len(self.leading)
-            leading = self.means[law] + self.factors[law] @ noise[:few]
+            farther = _stretch(self.stretch[0] + self.stretch[1] * noise[-2])
+            leading = self.means[law] + farther * (self.factors[law] @ noise[:few])
+            known = torch.cat([leading, leading.square(), torch.ones(1), noise[-1:]])
+            farther = _stretch(self.rest_stretch @ known)
             row[self.leading] = leading
-            row[others] = self.slope @ leading + self.offset + self.rest_factor @ noise[few:]
+            row[others] = self.slope @ leading + self.offset + farther * (self.rest_factor @ noise[few:-2])
         return z
+
+
+def _stretch(log_of_square: Tensor) -> Tensor:
+    return (log_of_square.clamp(-_LARGEST_STRETCH, _LARGEST_STRETCH) / 2).exp()
 
 
 def face_prior_path(weights: Path) -> Path:
@@ -116,4 +133,4 @@ def load_face_prior(path: Path) -> FacePrior:
     try:
         return FacePrior(**{name: (v if name == "leading" else v.float()) for name, v in tensors.items()})
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no density of faces ({error}); fit it again by `ganrev face-prior`") from error
+        raise ValueError(f"{path} is no density of faces ({error})") from error

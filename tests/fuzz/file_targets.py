@@ -79,6 +79,8 @@ def _density() -> FacePrior:
         slope=torch.zeros(1, 2),
         offset=torch.zeros(1),
         rest_factor=torch.ones(1, 1),
+        stretch=torch.zeros(2),
+        rest_stretch=torch.zeros(6),
     )
 
 

@@ -26,6 +26,19 @@ def test_a_fitted_density_has_the_moments_of_the_latents():
     assert prior.latent_dim == 6
 
 
+def test_deviations_that_grow_together_are_found():
+    """Latents of which some faces have larger ones throughout: samples spread as unevenly as they do."""
+    pytest.importorskip("sklearn")
+    rng = torch.Generator().manual_seed(0)
+    contrast = (0.4 * torch.randn(4000, 1, generator=rng)).exp()
+    prior = fit(contrast * torch.randn(4000, 24, generator=rng), torch.ones(24), num_leading=12, num_laws=1)
+    assert float(prior.stretch[1]) == pytest.approx(0.8, abs=0.08)  # of the square's logarithm
+    drawn = prior.sample(2000, torch.Generator().manual_seed(1))
+    leading, others = (drawn[:, some].square().mean(1).log() for some in (prior.leading, torch.arange(12, 24)))
+    assert float(leading.std()) == pytest.approx((0.8**2 + 2 / 12) ** 0.5, abs=0.08)
+    assert float(torch.corrcoef(torch.stack([leading, others]))[0, 1]) > 0.4
+
+
 def test_mistakes(monkeypatch):
     with pytest.raises(ValueError, match="more faces than the 4 latents"):
         fit(torch.randn(4, 4), torch.ones(4), num_leading=2)

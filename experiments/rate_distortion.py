@@ -98,6 +98,7 @@ def notes_on(frame: pd.DataFrame) -> list[str]:
     for label, curve in frame.groupby("curve", sort=False):
         if curve["floor_bytes"].notna().any():
             lines.append(f"{label}: its floor is {curve['floor_bytes'].iloc[0]:.0f} bytes, the mean over pictures.")
+        lines += [f"{label}: {rises}" for rises in curve["rises"].dropna().unique()]
     if (frame["num_without"] > 0).any():
         lines.append(
             "Points with a smaller n lack pictures that have no file so small: no curve is drawn through them."

@@ -5,8 +5,8 @@ of normal laws over the leading latents, and a normal law of the rest given thos
 differ in contrast and detail, so that their latents lie together nearer to a mean or farther from it than those of one
 normal law: each sample's deviations are stretched by a factor of its own.
 
-Sources: Ghosh et al. 2020, "From variational to deterministic autoencoders" (a density fitted afterwards); Wainwright and
-Simoncelli 1999, "Scale mixtures of Gaussians and the statistics of natural images" (the factors).
+Sources: Ghosh et al. 2020, "From variational to deterministic autoencoders" (a density fitted afterwards);
+Wainwright and Simoncelli 1999, "Scale mixtures of Gaussians and the statistics of natural images" (the factors).
 """
 
 from dataclasses import dataclass, fields

@@ -85,8 +85,8 @@ def fit(
     rest_stretch = _logarithms(np.linalg.solve(rest_factor, residual.T).T)
     by_leading = np.linalg.lstsq(known, rest_stretch, rcond=None)[0]
     left = max((rest_stretch - known @ by_leading).var() - 2 / len(rest), 0)
-    parts = (mixture.weights_, mixture.means_, factor, slope[:-1].T, slope[-1], _REST_SCALE * rest_factor)
-    parts += (np.array(own), np.append(by_leading, np.sqrt(left)))
+    parts = [mixture.weights_, mixture.means_, factor, slope[:-1].T, slope[-1], _REST_SCALE * rest_factor]
+    parts += [np.array(own), np.append(by_leading, np.sqrt(left))]
     tensors = [torch.from_numpy(np.ascontiguousarray(part)).float() for part in parts]
     return FacePrior(torch.from_numpy(leading), *tensors)
 

@@ -130,6 +130,7 @@ def test_files_of_all_sizes_are_made_at_once(place, common, monkeypatch):
     assert frame["target_bytes"].tolist() == [60, 40, 30]
     assert (frame["num_bytes"] <= frame["target_bytes"]).all()
     assert frame["psnr"].is_monotonic_decreasing
+    assert "of 4 pairs of single pictures' files" in (place / "rd" / "at_once.md").read_text()
     assert not list((place / "runs").glob(".*.curve"))
     # A point is what a run by itself would give.
     user = [*common, "batch_size=1", "force=true"]

@@ -81,7 +81,7 @@ class UpBlock(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         h = _act(self.up(h))
-        return _act(h + self.conv(h))
+        return _act(self.conv(h).add_(h))
 
 
 class EmbeddedNetwork(Generator):
@@ -164,13 +164,13 @@ def _finish(layers: nn.ModuleDict, picture: Tensor, h: Tensor, told: tuple[Tenso
         h: features at 32 x 32.
         told: what a grid adds to the features at 64 x 64 and 128 x 128.
     """
-    h = layers["block"](h)
-    h = h + layers["join"](picture.contiguous(memory_format=torch.channels_last))
-    h = _act(h if told is None else h + told[0])
-    h = _act(h + layers["refine2"](_act(layers["refine1"](h))))
+    # Sums in place: nothing else reads what a convolution gives, and a fresh tensor costs more than its sum.
+    h = layers["join"](picture.contiguous(memory_format=torch.channels_last)).add_(layers["block"](h))
+    h = _act(h if told is None else h.add_(told[0]))
+    h = _act(layers["refine2"](_act(layers["refine1"](h))).add_(h))
     h = layers["up"](h)
-    h = _act(h if told is None else h + told[1])
-    h = _act(h + layers["head"](h))
+    h = _act(h if told is None else h.add_(told[1]))
+    h = _act(layers["head"](h).add_(h))
     return _enlarge(picture.float()) + layers["to_rgb"](h).float()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganrev.coding import range_coder
 from ganrev.coding.grouped import Decoder, Encoder, decode_grouped, encode_grouped
@@ -44,7 +44,9 @@ class GridCoder:
         self.side = self.shape[1]
         self.groups = group_slices(self.shape[0])
         second = second_turn(self.side).flatten()
-        self.turns = (~second, second)  # the places of each
+        self.turns = ((~second).nonzero()[:, 0], second.nonzero()[:, 0])  # the places of each
+        self._reach = _reach(self.side, 1), _reach(self.side, 2)
+        self._reach[1][:, ::2] = -1  # the second turn's places are at odd offsets from the first's
         self._unit_bits = _sixteen_bits(float(grid.unit_step))
         weight, bias = generator.thumbnail_map(self.side)
         weight, bias = weight.detach().cpu(), bias.detach().cpu()
@@ -55,14 +57,15 @@ class GridCoder:
         """Take the weights of the prior as whole numbers."""
         channels, hidden = prior.channels, prior.hidden
         before = _whole(prior.before.weight * prior.mask).view(2, channels, hidden, channels, 9)
-        self._before = [  # of each group's magnitudes to later channels' hidden units
-            before[:, group.stop :, :, group].flatten(3) for group in self.groups
+        self._before = [  # from each group's magnitudes around a place to later channels' hidden units
+            before[:, group.stop :, :, group].flatten(3).flatten(0, 2).T.contiguous() for group in self.groups
         ]
         self._bias, self._tell = _whole(prior.before.get_parameter("bias")), _whole(prior.tell)[:, 0, 0]
-        self._own = _whole(prior.own.weight).view(channels, hidden, -1)
-        self._look = [_whole_conv(conv) for conv in (prior.look1, prior.look2, prior.look3)]
+        self._own = _whole(prior.own.weight).view(channels, hidden, -1).mT.contiguous()
+        self._look = [(_whole(conv.weight), _whole(conv.get_parameter("bias"))) for conv in (prior.look1, prior.look2)]
+        self._seen = _whole(prior.look3.weight).flatten(1)
         self._out, self._out_bias = _whole(prior.out), _whole(prior.out_bias)
-        self._place = _whole(prior.place).flatten(1)
+        self._place = _whole(prior.place).flatten(1).T.contiguous()
         self._maps = 2, channels, hidden
 
     def encode(self, encoder: Encoder, symbols: np.ndarray, z: Tensor, step_size: float) -> list[np.ndarray]:
@@ -120,51 +123,70 @@ class GridCoder:
         symbols = torch.zeros(self.shape[0], self.side**2, dtype=torch.float64)
         for group, weight in zip(self.groups, self._before, strict=True):
             for number, places in enumerate(self.turns):
-                codes = self._codes(sums, symbols[group] if number else None, group)[:, places]
+                codes = self._codes(sums, symbols[group] if number else None, group)
                 given = turn(group, number, codes.numpy().astype(np.int64))
                 symbols[group, places] = torch.from_numpy(given.astype(np.float64))
             self._tell_later(sums, symbols[group], group, weight)
         return symbols.numpy().astype(np.int32).reshape(self.shape)
 
     def _start(self, z: Tensor, step_size: float) -> Tensor:
-        """Return the sums of the hidden units before any symbol is known, [2, C, H, S * S]."""
+        """Return the sums of the hidden units before any symbol is known, [S * S, 2, C, H]."""
         weight, bias = self._map
         whole = (z.cpu().double() * _Z_UNIT).round().clamp(-_Z_LIMIT, _Z_LIMIT)
         h = torch.floor((weight @ whole + bias) / (_MAP_UNIT * _Z_UNIT // _UNIT)).view(1, 3, self.side, self.side)
-        for conv, bias_of in self._look:
-            padding = conv.shape[-1] // 2
-            patches = F.unfold(h, conv.shape[-1], padding=padding)[0]
-            h = torch.floor((conv.flatten(1) @ patches) / _UNIT).view(1, -1, self.side, self.side)
-            if bias_of is not None:
-                h = (h + bias_of[:, None, None]).clamp_min(0)
+        for conv, bias in self._look:
+            patches = F.unfold(h, conv.shape[-1], padding=conv.shape[-1] // 2)[0]
+            h = torch.floor((conv.flatten(1) @ patches) / _UNIT) + bias[:, None]
+            h = h.clamp_min(0).view(1, -1, self.side, self.side)
         told = torch.floor(self._tell * (_sixteen_bits(step_size) - self._unit_bits) / _LOG_UNIT)
-        return (h.flatten(2)[0] + (self._bias + told)[:, None]).view(*self._maps, -1)
+        seen = torch.floor((h.flatten(2)[0].T @ self._seen.T) / _UNIT)
+        return seen.add_(self._bias + told).view(-1, *self._maps)
 
     def _tell_later(self, sums: Tensor, symbols: Tensor, group: slice, weight: Tensor) -> None:
-        """Add what a group's symbols [G, S * S] tell the channels after it.
-
-        Most places have only zeros around them, and most channels are zero nearly everywhere: these are left out.
-        """
-        magnitudes = symbols.abs().clamp_max(MAGNITUDE_CAP).view(1, -1, self.side, self.side)
-        if not weight.numel() or not magnitudes.any():
+        """Add what a group's symbols [G, S * S] tell the channels after it: most are zero, and only others are read."""
+        if not weight.numel():
             return
-        patches = F.unfold(magnitudes, 3, padding=1)[0]
-        places, rows = patches.any(dim=0).nonzero()[:, 0], patches.any(dim=1).nonzero()[:, 0]
-        told = weight[..., rows].flatten(0, 2) @ patches[rows[:, None], places]
-        later = sums[:, group.stop :]
-        later.index_add_(3, places, told.view(*later.shape[:3], -1))
+        at, channels, offsets, magnitudes = _told_places(symbols, self._reach[0])
+        shape = self.side**2, len(weight)
+        where = torch.stack((at, 9 * channels + offsets))
+        told = torch.sparse_coo_tensor(where, magnitudes, shape, check_invariants=False)
+        later = sums[:, :, group.stop :]
+        later += torch.sparse.mm(told, weight).view(later.shape)
 
     def _codes(self, sums: Tensor, first: Tensor | None, group: slice) -> Tensor:
-        """Return a group's scale codes at all places, [G, S * S]; `first` holds the symbols of the first turn."""
+        """Return a group's scale codes at the places of a turn, [G, P]; `first` holds the symbols of the first turn."""
         turn = 0 if first is None else 1
-        h = sums[turn, group]
-        if first is not None and first.any():
-            magnitudes = first.abs().clamp_max(MAGNITUDE_CAP).view(-1, 1, self.side, self.side)
-            h = h + self._own[group] @ F.unfold(magnitudes, 5, padding=2)
-        log2_deviation = torch.floor((self._out[turn, group][:, None] @ h.clamp_min(0))[:, 0] / _UNIT)
-        log2_deviation = log2_deviation + self._out_bias[turn, group][:, None] + self._place[group]
+        h = sums[:, turn, group]  # [S * S, G, H]
+        if first is not None:
+            at, channels, offsets, magnitudes = _told_places(first, self._reach[1])
+            told = self._own[group][channels, offsets] * magnitudes[:, None]
+            h = h.flatten(0, 1).index_add(0, at * len(first) + channels, told).view(h.shape)
+        places = self.turns[turn]
+        h = h[places]
+        log2_deviation = torch.floor((self._out[turn, group] * h.clamp_min(0)).sum(2) / _UNIT)
+        log2_deviation = log2_deviation + self._out_bias[turn, group] + self._place[places, group]
         codes = torch.floor((log2_deviation * range_coder.CODES_PER_OCTAVE + _UNIT // 2) / _UNIT)
-        return codes.clamp(range_coder.LOWEST, range_coder.HIGHEST)
+        return codes.clamp(range_coder.LOWEST, range_coder.HIGHEST).T
+
+
+def _reach(side: int, radius: int) -> Tensor:
+    """Return which place reads each place at each offset of its neighbourhood, int64 [S * S, (2 r + 1) ^ 2], or -1."""
+    places = torch.arange(side**2, dtype=torch.float64).add_(1).view(1, 1, side, side)
+    read = F.unfold(places, 2 * radius + 1, padding=radius)[0].long() - 1  # what each reads, [offsets, places]
+    reach = torch.full((side**2, len(read)), -1)
+    for offset, of_places in enumerate(read):
+        inside = of_places >= 0
+        reach[of_places[inside], offset] = inside.nonzero()[:, 0]
+    return reach
+
+
+def _told_places(symbols: Tensor, reach: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return where symbols [G, S * S] other than zero are read: places, channels, offsets and magnitudes, [M] each."""
+    channels, places = symbols.nonzero(as_tuple=True)
+    magnitudes = symbols[channels, places].abs().clamp_max(MAGNITUDE_CAP)
+    at = reach[places]
+    which, offsets = (at >= 0).nonzero(as_tuple=True)
+    return at[which, offsets], channels[which], offsets, magnitudes[which]
 
 
 def codes_of_deviations(log2_deviations: Tensor) -> Tensor:
@@ -175,10 +197,6 @@ def codes_of_deviations(log2_deviations: Tensor) -> Tensor:
 
 def _whole(weight: Tensor) -> Tensor:
     return (weight.detach().cpu().double() * _UNIT).round()
-
-
-def _whole_conv(conv: nn.Conv2d) -> tuple[Tensor, Tensor | None]:
-    return _whole(conv.weight), None if conv.bias is None else _whole(conv.bias)
 
 
 def _sixteen_bits(step_size: float) -> int:

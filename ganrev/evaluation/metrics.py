@@ -34,6 +34,15 @@ def check_size(height: int, width: int) -> None:
         )
 
 
+def _check_pair(images: Tensor, decoded: Tensor) -> None:
+    """Raise ValueError where these are not two sets of pictures of one shape, in whole numbers from 0 to 255."""
+    if images.shape != decoded.shape or (images.dtype, decoded.dtype) != (torch.uint8, torch.uint8):
+        raise ValueError(
+            f"measures compare uint8 pictures of one shape, got {images.dtype} {tuple(images.shape)} and "
+            f"{decoded.dtype} {tuple(decoded.shape)}; ganrev.pixels.to_images turns floats in [-1, 1] into uint8"
+        )
+
+
 def distortion(image: Tensor, decoded: Tensor) -> dict[str, float]:
     """Compare two pictures.
 
@@ -46,8 +55,9 @@ def distortion(image: Tensor, decoded: Tensor) -> dict[str, float]:
         (Gaussian, sigma 1.5, 11 x 11, population covariance, data range 255, mean over RGB).
 
     Raises:
-        ValueError: the pictures are smaller than that window.
+        ValueError: the pictures are smaller than that window, of two shapes, or not uint8.
     """
+    _check_pair(image, decoded)
     check_size(*image.shape[-2:])
     a, b = (picture.permute(1, 2, 0).cpu().numpy() for picture in (image, decoded))
     mse = float(mean_squared_error(a, b))
@@ -142,11 +152,13 @@ def ssimulacra2(images: Tensor, decoded: Tensor) -> list[float] | None:
 
 def other_measures(images: Tensor, decoded: Tensor) -> list[dict[str, float]]:
     """Return what else is measured of each pair of uint8 [N, 3, H, W] within milliseconds, by columns of the record."""
+    _check_pair(images, decoded)
     return _by_pair(len(images), delta_e=colour_errors(images, decoded), ms_ssim=ms_ssim(images, decoded))
 
 
 def costly_measures(images: Tensor, decoded: Tensor) -> list[dict[str, float]]:
     """Return what takes a fifth of a second for each pair of uint8 [N, 3, H, W], by columns of the record."""
+    _check_pair(images, decoded)
     return _by_pair(len(images), stlpips=stlpips(images, decoded), ssimulacra2=ssimulacra2(images, decoded))
 
 

@@ -13,7 +13,13 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from ganrev.codecs.base import described
 from ganrev.coding import container
 from ganrev.evaluation import metrics
-from ganrev.evaluation.metrics import distortion, interval_within, mean_and_interval
+from ganrev.evaluation.metrics import (
+    costly_measures,
+    distortion,
+    interval_within,
+    mean_and_interval,
+    other_measures,
+)
 from ganrev.pixels import to_png, to_x
 from ganrev.reversal import perceptual
 from ganrev.reversal.losses import MSSSIM, SSIM
@@ -80,6 +86,19 @@ def test_an_interval_needs_two_finite_values():
     assert math.isinf(mean)
     assert math.isnan(half)
     assert mean_and_interval([2.0, 2.0, 2.0]) == (2.0, 0.0)
+
+
+def test_floats_and_pictures_of_two_sizes_are_not_measured():
+    """Floats in [-1, 1] would be scored as nearly black pictures, without a word."""
+    picture = torch.zeros(1, 3, 16, 16, dtype=torch.uint8)
+    for other in (picture.float(), picture[..., :12]):
+        for measure in (other_measures, costly_measures):
+            with pytest.raises(
+                ValueError, match=r"compare uint8 pictures of one shape, got torch\.uint8 \(1, 3, 16, 16\)"
+            ):
+                measure(picture, other)
+        with pytest.raises(ValueError, match="to_images turns floats"):
+            distortion(other[0], picture[0])
 
 
 def test_stlpips_is_left_out_where_its_extra_is_missing(monkeypatch):

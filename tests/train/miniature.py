@@ -43,5 +43,5 @@ def quick_measuring():
         patch.setattr(latents, "_REVERSAL", Reversal(steps=2))
         patch.setattr(grid_scores, "_SETTLE_STEPS", 1)
         patch.setattr(grid_scores, "_NUM_PASSES", 1)
-        patch.setattr(latents, "visibility", lambda generator, loss, z: 1 + z.square().mean(dim=0))
+        patch.setattr(latents, "visibility", lambda generator, losses, z: 1 + z.square().mean(dim=0).expand(2, -1))
         yield patch

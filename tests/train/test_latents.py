@@ -40,11 +40,18 @@ class LinearGenerator(Generator):
 def test_visibility_is_the_curvature_of_the_loss(batch_size):
     generator = LinearGenerator().freeze()
     z = torch.randn(3, 5, generator=torch.Generator().manual_seed(1))
-    found = latents.visibility(generator, MSE(), z, batch_size)
+    found, twice = latents.visibility(generator, (MSE(), lambda x, target: 2 * MSE()(x, target)), z, batch_size)
     assert found.shape == (5,)
+    assert torch.allclose(twice, 2 * found)
     assert found.dtype == torch.float32
     # The mean square of d times a row of the basis has twice that row's own mean square as second derivative.
     assert torch.allclose(found, 2 * generator.basis.square().mean(dim=1), rtol=1e-3, atol=1e-6)
+
+
+def test_steps_are_halfway_between_those_of_both_measures():
+    steps = latents.balanced_steps(torch.tensor([4.0, 1.0, 0.25]), torch.tensor([1600.0, 100.0, 6.25]))
+    # By SSIM 1/2, 1, 2; by MSE 1/40, 1/10, 4/10, which is ten times finer on average.
+    assert torch.allclose(steps, torch.tensor([0.5**1.5, 1.0, 2**1.5]))
 
 
 @pytest.fixture

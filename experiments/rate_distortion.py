@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from experiments.drawing.style import origin_of, save
 from experiments.measured import MEASURES, Measure
 from ganrev.markdown import markdown_table
 from ganrev.wording import counted
+
+_KEYS = {"name", "title", "common", "sizes", "at", "anchors", "curves"}
 
 
 def measure_all(curves: Sequence[Curve], user: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
@@ -111,10 +114,21 @@ def notes_on(frame: pd.DataFrame) -> list[str]:
     return lines
 
 
+def _check_keys(experiment: dict[str, Any], labels: Sequence[str], name: str) -> None:
+    """Raise ValueError for keys that no curves have, and for anchors that are no curve."""
+    if unknown := set(experiment) - _KEYS:
+        raise ValueError(f"{name} has {', '.join(sorted(map(str, unknown)))}; curves have {', '.join(sorted(_KEYS))}")
+    if unknown := set(experiment.get("anchors", [])) - set(labels):
+        raise ValueError(
+            f"{name}: anchors {', '.join(sorted(map(str, unknown)))} are no curve; {', '.join(labels)} are"
+        )
+
+
 def make_curves(name: str, overrides: Sequence[str], results: Path) -> None:
     """Measure the curves of a YAML file, print them, and write CSV, Markdown and figures to the folder `results`."""
     experiment = composition.load_experiment(name, "curves")
     curves = read_curves(experiment)
+    _check_keys(experiment, [curve.label for curve in curves], name)
     defaults = composition.check_overrides(experiment.get("common", []), name)
     user = composition.with_defaults(defaults, overrides)
     composition.compose_all([own for curve in curves for own in curve.runs], user)
@@ -122,8 +136,8 @@ def make_curves(name: str, overrides: Sequence[str], results: Path) -> None:
     compared = deltas.compare_curves(frame, experiment.get("anchors", []))
     text = to_markdown(frame, experiment.get("title", name))
     text += "".join(f"\n{note}\n" for note in [*notes_on(frame), *notes])
-    if at := experiment.get("at"):
-        text += "\n" + sizes_to_markdown(at_sizes(frame, at))
+    if len(between := at_sizes(frame, experiment.get("at", []))):
+        text += "\n" + sizes_to_markdown(between)
     if len(compared):
         text += "\n" + deltas.to_markdown(compared)
     stem = experiment["name"]

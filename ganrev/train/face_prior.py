@@ -62,7 +62,7 @@ def fit(
     if not 1 <= num_leading < z.shape[1] or len(z) <= z.shape[1]:
         raise ValueError(
             f"a density needs more faces than the {z.shape[1]} latents, and fewer leading ones than these; got "
-            f"{len(z)} latent vectors and {num_leading} leading latents"
+            f"{len(z)} latent vectors, two of each face, and {num_leading} leading latents"
         )
     from sklearn.mixture import GaussianMixture
 

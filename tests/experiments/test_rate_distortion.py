@@ -35,7 +35,7 @@ def test_curves_by_size_by_points_and_of_one_reversal(place, common):
         "title": "Three curves",
         "sizes": [300, 2500, 1500, 3000, 2000],
         "at": [2200],
-        "anchors": ["JPEG", "Nobody"],
+        "anchors": ["JPEG"],
         "curves": [
             {
                 "label": "reversal",
@@ -65,6 +65,20 @@ def test_curves_by_size_by_points_and_of_one_reversal(place, common):
     with Image.open(place / "rd" / "three.png") as picture:
         assert "ganrev rd" in picture.info["Source"]
     assert (place / "rd" / "three.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"anchors": ["JPEG", "PNGG"]}, "anchors PNGG are no curve; JPEG are"),
+        ({"sizez": [700]}, "has sizez; curves have anchors, at, common, curves, name, sizes, title"),
+    ],
+)
+def test_mistyped_keys_and_anchors_are_told_before_hours_of_measuring(place, common, capsys, wrong, message):
+    content = {"sizes": [2000], "curves": [{"label": "JPEG", "overrides": ["codec=jpeg"]}]} | wrong
+    assert run_curves(place, "mistyped", content, *common)[1] == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not (place / "rd" / "mistyped.csv").exists()
 
 
 def test_a_curve_ends_at_its_floor(place, common, tmp_path):

@@ -84,7 +84,7 @@ def test_a_table_has_what_the_decoder_asks_for(reversed_faces, tmp_path):
         table["deviations"], table["steps"]
     )  # raises for numbers that are not positive
     assert line.startswith("measured on 4 of the training faces")
-    assert line.endswith("steps on 2")
+    assert line.endswith("steps on 2, by SSIM and MSE")
     assert "\n" not in line
 
 
@@ -92,7 +92,7 @@ def test_the_faces_are_drawn_from_all_always_the_same_and_sharpened(reversed_fac
     weights = tmp_path / "some.safetensors"
     line = latents.write_table(weights, FACES, 99, 98)
     assert line.startswith("measured on 6 of")
-    assert line.endswith("steps on 6")
+    assert line.endswith("steps on 6, by SSIM and MSE")
     for num_faces in (3, 3, 5):
         latents.write_table(weights, FACES, num_faces, 1)
     (everything, _), *parts = reversed_faces

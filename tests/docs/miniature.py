@@ -145,6 +145,8 @@ def _text_of(name: str) -> str:
     else:
         experiment[kind] = [entry for entry in entries if entry["label"] in kept]
     assert len(experiment[kind]) == len(kept)
+    if "anchors" in experiment:
+        experiment["anchors"] = [label for label in experiment["anchors"] if label in kept]
     return yaml.safe_dump(experiment | ({"sizes": FEW_SIZES} if "sizes" in experiment else {}))
 
 

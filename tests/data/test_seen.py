@@ -44,6 +44,7 @@ def test_seen_pictures_may_come_from_a_density_of_faces():
         Seen(generator, limit=1, prior="faces").load()
     point = {"shares": torch.ones(1), "means": torch.tensor([[0.25, -0.25]]), "factors": torch.zeros(1, 2, 2)}
     rest = {"slope": torch.zeros(1, 2), "offset": torch.tensor([0.5]), "rest_factor": torch.zeros(1, 1)}
+    rest |= {"stretch": torch.zeros(2), "rest_stretch": torch.zeros(6)}
     generator.face_prior = FacePrior(leading=torch.tensor([0, 2]), **point, **rest)
     (image,) = Seen(generator, limit=1, prior="faces").load().images
     assert image[:, 0, 0].tolist() == [175, 223, 80]

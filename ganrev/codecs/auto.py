@@ -121,7 +121,10 @@ class AutoCodec(LatentCodec):
         grid_budget: RateBudget = GRID_BUDGET,
     ) -> None:
         if (target_bytes is None) == (quality is None):
-            raise ValueError("give one of target_bytes (codec.target_bytes=250) and quality (codec.quality=ssim:0.72)")
+            raise ValueError(
+                "give one of target_bytes (codec.target_bytes=250) and quality (codec.quality=ssim:0.72, beside "
+                "codec.target_bytes=null)"
+            )
         if curve is not None and target_bytes not in curve:
             raise ValueError(f"codec.curve must have codec.target_bytes among its sizes, {target_bytes}; got {curve}")
         levels: Levels = ("z" if generator.grid is None else "all") if latent is None else latent

@@ -19,7 +19,7 @@ from torch import Tensor
 from ganrev.files import write_whole
 from ganrev.generator.weights import file_digest, load_notes, load_tensors
 
-_LARGEST_STRETCH = 8.0  # logarithm of a squared factor; faces stay within 3
+_LARGEST_STRETCH = 8.0  # logarithm of a squared factor: for files that no fit wrote
 _WEIGHTS = "weights"  # in the file, the SHA-256 of those that it was fitted to
 
 

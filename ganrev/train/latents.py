@@ -76,8 +76,8 @@ def balanced_steps(by_ssim: Tensor, by_mse: Tensor) -> Tensor:
 
     Halfway, as logarithms, between 1 / sqrt(curvature) of SSIM and of MSE, whose mean is brought to the former's.
     SSIM alone says too little of the latents that change a picture most: a nudge that would show hardly raises it once
-    contrast is lost. On sixteen validation faces, automatic mode's files of 60, 120 and 250 bytes had 7, 7 and 4 % less
-    of its loss halfway than by SSIM alone; by MSE alone 6, 5 and 4 % less.
+    contrast is lost. On validation faces automatic mode's files of 60 to 250 bytes came out clearly better halfway than
+    by SSIM alone, and up to 120 bytes better than by MSE alone.
 
     Args:
         by_ssim: curvature of SSIM by each latent, float32 [D].

@@ -121,9 +121,7 @@ class LearnedCodec(DescribedCodec):
         encoder = constriction.stream.queue.RangeEncoder()
         for part, scales in zip(parts, codes, strict=True):
             encode_grouped(encoder, part, scales)
-        decode = partial(_decode_parts, num_parts=len(parts), codes_after=lambda before: codes[len(before)])
-        payload = trim(encoder, lambda decoder: np.concatenate(decode(decoder)), np.concatenate(parts))
-        return FRAME.write((quality, self._mark), payload)
+        return FRAME.write((quality, self._mark), trim(encoder))
 
     def _read(self, blob: bytes) -> Tensor:
         """Return the picture of one file, uint8 [3, 128, 128]."""

@@ -72,7 +72,7 @@ class LatentCodec(DescribedCodec):
         D is that of z; where a file holds more all have as many, zeros for what they leave out.
         """
         check_blobs(blobs)
-        return pad_sequence([self.coder.read(blob) for blob in blobs], batch_first=True)
+        return pad_sequence(self.coder.read_several(blobs), batch_first=True)
 
     def decode(self, blobs: list[bytes]) -> Tensor:
         """Draw uint8 [N, 3, S, S] RGB from `.gr` files.

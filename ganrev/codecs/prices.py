@@ -77,28 +77,38 @@ class FixedPrices:
         return self.lengths.bits(symbols + sign) - self.lengths.bits(symbols)
 
 
+class GridPricing:
+    """What the prices of all lanes and of all step sizes have in common.
+
+    Args:
+        generator: frozen, with a grid, in float32.
+    """
+
+    def __init__(self, generator: Generator) -> None:
+        if generator.grid is None:
+            raise ValueError(f"{type(generator).__name__} has no latents beyond z")
+        self.generator, self.grid = generator, generator.grid
+        weight, bias = generator.thumbnail_map(self.grid.shape[1])
+        self.weight, self.bias = weight.detach().float(), bias.detach().float()
+        self.table = _lengths_by_magnitude().to(weight.device)
+
+
 class GridPrices:
     """Prices of z and a grid, whose scale codes follow from what is decoded before, in floats.
 
     They are nearly those of files, which come from whole numbers (`ganrev.coding.grid_coder`).
 
     Args:
-        generator: with a grid, in float32.
+        pricing: of the generator.
         step_sizes: as each lane's file stores it, float32 [L].
         codes: scale codes of z's symbols, int64 [L, D].
     """
 
-    def __init__(self, generator: Generator, step_sizes: Tensor, codes: Tensor) -> None:
-        if generator.grid is None:
-            raise ValueError(f"{type(generator).__name__} has no latents beyond z")
-        self.generator, self.grid, self.num_z = generator, generator.grid, generator.latent_dim
+    def __init__(self, pricing: GridPricing, step_sizes: Tensor, codes: Tensor) -> None:
+        self.pricing, self.grid, self.num_z = pricing, pricing.grid, pricing.generator.latent_dim
         self.log2_step = self.grid.log2_step(step_sizes)
-        self.z_step_sizes = step_sizes[:, None] * generator.latent_step_sizes.to(step_sizes.device)
+        self.z_step_sizes = step_sizes[:, None] * pricing.generator.latent_step_sizes.to(step_sizes.device)
         self.codes = codes.to(step_sizes.device)
-        side = self.grid.shape[1]
-        weight, bias = (part.detach().float() for part in generator.thumbnail_map(side))
-        self.map, self.shape = (weight, bias), (3, side, side)
-        self.table = _lengths_by_magnitude().to(step_sizes.device)
         self._thumbnails: Tensor | None = None
         self._num_looks = 0
 
@@ -132,14 +142,13 @@ class GridPrices:
         return own + quote.pull * (moved.abs() - symbols.abs())
 
     def _bits(self, symbols: Tensor, codes: Tensor) -> Tensor:
-        return self.table[codes, symbols.abs().long().clamp_max(_LARGEST)]
+        return self.pricing.table[codes, symbols.abs().long().clamp_max(_LARGEST)]
 
     @torch.no_grad()
     def _draw_thumbnails(self, symbols: Tensor) -> Tensor:
         """Return what z draws, [L, 3, S, S]; each lane by itself, so that it is the same alone and in a batch."""
-        weight, bias = self.map
-        z = symbols[:, : self.num_z] * self.z_step_sizes
-        return torch.stack([weight @ row + bias for row in z]).view(-1, *self.shape)
+        z, side = symbols[:, : self.num_z] * self.z_step_sizes, self.grid.shape[1]
+        return torch.stack([self.pricing.weight @ row + self.pricing.bias for row in z]).view(-1, 3, side, side)
 
 
 @cache

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ganrev.codecs.prices import FixedPrices, GridPrices, Prices
+from ganrev.codecs.prices import FixedPrices, GridPrices, GridPricing, Prices
 from ganrev.coding.latent_coder import CodeLengths
 from ganrev.generator.base import Generator
 
@@ -25,7 +25,7 @@ class Problem:
         step_sizes: of the quantiser in units of z, float32 [L, D].
         lmbda: the loss that a byte may cost, float32 [L].
         codes: returns the scale codes [L, D] under which int32 symbols [L, D] of z would be coded.
-        grid: where latents go on beyond z, the generator in float32 and each lane's step size as files store it [L].
+        grid: where latents go on beyond z, how these are priced, and each lane's step size as files store it [L].
     """
 
     generator: Generator
@@ -34,7 +34,7 @@ class Problem:
     step_sizes: Tensor
     lmbda: Tensor
     codes: Callable[[Tensor], np.ndarray]
-    grid: tuple[Generator, Tensor] | None = None
+    grid: tuple[GridPricing, Tensor] | None = None
 
     def distortion(self, symbols: Tensor, judge: nn.Module | None = None) -> Tensor:
         """Return the loss [L] of symbols [L, D], whole or not, or another where there is a judge; differentiable."""
@@ -49,8 +49,9 @@ class Problem:
         """Return the prices that hold near symbols int32 [L, D]."""
         if self.grid is None:
             return FixedPrices(self.lengths(symbols))
-        generator, step_sizes = self.grid
-        return GridPrices(generator, step_sizes, torch.from_numpy(self.codes(symbols[:, : generator.latent_dim])))
+        pricing, step_sizes = self.grid
+        codes = self.codes(symbols[:, : pricing.generator.latent_dim])
+        return GridPrices(pricing, step_sizes, torch.from_numpy(codes))
 
     def slopes(self, symbols: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss [L] of symbols float32 [L, D], and by how much each symbol changes it, [L, D]."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ganrev.codecs.polishing import cheapest_moves, polish
-from ganrev.codecs.prices import Prices
+from ganrev.codecs.prices import GridPricing, Prices
 from ganrev.codecs.problem import Problem
 from ganrev.codecs.renderer import Renderer
 from ganrev.codecs.rounding import Follow, descend
@@ -38,6 +38,7 @@ class SymbolSearch:
     def __init__(self, renderer: Renderer, loss: nn.Module, coder: LatentCoder) -> None:
         self.renderer, self.loss, self.coder = renderer, loss, coder
         self.curvature = float(getattr(loss, "curvature", 1.0))
+        self.pricing = GridPricing(renderer.generator) if coder.levels == "all" else None
 
     def with_grid(self, z: Tensor, images: Tensor, step_sizes: Tensor) -> Tensor:
         """Return all latents that files hold, float32 [L, D] on the CPU: z, and a grid proposed from what z leaves.
@@ -151,7 +152,7 @@ class SymbolSearch:
             torch.as_tensor(self.coder.step_sizes(step_sizes, True)).to(device),
             lmbda.to(device),
             partial(self.coder.z_codes, step_sizes=step_sizes),
-            (self.renderer.generator, step_sizes.to(device)) if self.coder.levels == "all" else None,
+            None if self.pricing is None else (self.pricing, step_sizes.to(device)),
         )
 
     def cheapest_moves(self, symbols: Tensor, images: Tensor, step_sizes: Tensor) -> list[Tensor]:

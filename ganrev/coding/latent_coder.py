@@ -1,5 +1,7 @@
 """From symbols of latents to a `.gr` file and back."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import constriction
@@ -12,8 +14,11 @@ from ganrev.coding.backends import Entropy, Range
 from ganrev.coding.container import Container
 from ganrev.coding.frame import CorruptFileError
 from ganrev.coding.grid_coder import GridCoder
+from ganrev.coding.grouped import Decoder
 from ganrev.coding.quantiser import SYMBOL_LIMIT, dequantise
 from ganrev.generator.base import Generator, Levels
+
+_FILES_AT_ONCE = 16  # whose grids are read together: some 2 MB each
 
 
 class LatentCoder:
@@ -97,13 +102,8 @@ class LatentCoder:
         encoder = constriction.stream.queue.RangeEncoder()
         range_coder.encode_symbols(encoder, z, codes)
         coder = self._grid_coder
-        turns = coder.encode(encoder, grid.reshape(coder.shape), self._dequantised_z(z, step_size), step_size)
-
-        def decode(decoder: constriction.stream.queue.RangeDecoder) -> np.ndarray:
-            first = range_coder.decode_symbols(decoder, codes)
-            return np.concatenate((first, coder.decode_known(decoder, turns).ravel()))
-
-        return bytes([offset + 128]) + range_coder.trim(encoder, decode, np.concatenate((z, grid)))
+        coder.encode(encoder, grid.reshape(coder.shape), self._dequantised_z(z, step_size), step_size)
+        return bytes([offset + 128]) + range_coder.trim(encoder)
 
     def read(self, blob: bytes) -> Tensor:
         """Return the dequantised latents of a `.gr` file, float32: of z alone, or of all levels.
@@ -111,33 +111,61 @@ class LatentCoder:
         Raises:
             ganrev.coding.frame.ContainerError: the file is corrupt, foreign, or made with other weights.
         """
+        return self.read_several([blob])[0]
+
+    def read_several(self, blobs: Sequence[bytes]) -> list[Tensor]:
+        """As `read`, of several files, whose grids are read together: that takes less time than one by one."""
+        files = [self._open(blob) for blob in blobs]
+        latents = [file.z for file in files]
+        with_grid = [i for i, file in enumerate(files) if file.decoder is not None]
+        for start in range(0, len(with_grid), _FILES_AT_ONCE):
+            part = with_grid[start : start + _FILES_AT_ONCE]
+            for i, read in zip(part, self._read_grids([files[i] for i in part]), strict=True):
+                latents[i] = read
+        return latents
+
+    def _open(self, blob: bytes) -> "_OpenFile":
+        """Read a file up to the end of z."""
         content = container.read(blob)
         container.check_generator(content, self.generator.digest)
         back_end = backends.by_code(content.entropy_code)
+        decoder = None
         try:
             if content.has_grid:
-                return self._read_all(content, back_end)
-            symbols = back_end.decode(content.payload, self._scale_codes(content.step_size, content.scaled))
+                decoder, symbols = self._open_grid(content, back_end)
+            else:
+                symbols = back_end.decode(content.payload, self._scale_codes(content.step_size, content.scaled))
         except ValueError as error:
             raise CorruptFileError(str(error)) from error
         if (symbols.dtype == np.float32) != (content.step_size == 0):
             raise CorruptFileError("the .gr file's step and its symbols contradict each other")
         z = dequantise(torch.from_numpy(symbols), self.step_sizes(content.step_size, content.scaled, "z"))
-        return _finite(z)
+        return _OpenFile(content.step_size, symbols, _finite(z), decoder)
 
-    def _read_all(self, content: Container, back_end: Entropy) -> Tensor:
-        """Return the dequantised latents of a file with a grid, float32; ValueError for a damaged payload."""
+    def _open_grid(self, content: Container, back_end: Entropy) -> tuple[Decoder, np.ndarray]:
+        """Return the decoder of a file with a grid after z, and z's symbols; ValueError for a damaged payload."""
         if self.generator.grid is None or not isinstance(back_end, Range) or back_end.model != "fitted":
             raise ValueError("the .gr file holds latents beyond z, which this generator and back end do not have")
         if not content.payload:
             raise ValueError("payload is empty: its first byte should say how wide its symbols spread")
         codes = range_coder.shifted(self._scale_codes(content.step_size, True), content.payload[0] - 128)
         decoder = range_coder.start_decoder(content.payload[1:])
-        symbols = range_coder.decode_symbols(decoder, codes)
-        z = _finite(self._dequantised_z(symbols, content.step_size))
-        grid = self._grid_coder.decode(decoder, z, content.step_size)
-        both = torch.from_numpy(np.concatenate((symbols, grid.ravel())))
-        return _finite(dequantise(both, self.step_sizes(content.step_size, True, "all")))
+        return decoder, range_coder.decode_symbols(decoder, codes)
+
+    def _read_grids(self, files: Sequence["_OpenFile"]) -> list[Tensor]:
+        """Return the dequantised latents of files that have a grid, each float32 [D]."""
+        decoders = [file.decoder for file in files if file.decoder is not None]
+        try:
+            grids = self._grid_coder.decode(
+                decoders, torch.stack([file.z for file in files]), [file.step_size for file in files]
+            )
+        except ValueError as error:
+            raise CorruptFileError(str(error)) from error
+        symbols = [np.concatenate((file.symbols, grid.ravel())) for file, grid in zip(files, grids, strict=True)]
+        return [
+            _finite(dequantise(torch.from_numpy(row), self.step_sizes(file.step_size, True, "all")))
+            for file, row in zip(files, symbols, strict=True)
+        ]
 
     def _dequantised_z(self, symbols: np.ndarray, step_size: float) -> Tensor:
         """Return z as the decoder of a file will know it, float32 [D]."""
@@ -192,6 +220,23 @@ def _finite(latents: Tensor) -> Tensor:
     if not latents.isfinite().all():
         raise CorruptFileError("the .gr file holds latents that are no finite numbers")
     return latents
+
+
+@dataclass(frozen=True)
+class _OpenFile:
+    """A file that is read up to the end of z.
+
+    Attributes:
+        step_size: as it stores it.
+        symbols: of z, int32 [D] (float32 latents where the step size is 0).
+        z: dequantised, float32 [D].
+        decoder: of what follows; None where nothing does.
+    """
+
+    step_size: float
+    symbols: np.ndarray
+    z: Tensor
+    decoder: Decoder | None
 
 
 class CodeLengths:

@@ -5,10 +5,10 @@ zero-mean Laplace law whose standard deviation is 2^(k/8) symbols. Tables come f
 exact by its specification, so that every machine derives the same integers: they are a part of the file format.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Context, Decimal, localcontext
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 import constriction
@@ -21,7 +21,6 @@ LARGEST_COUNTED = 32767  # symbols have 16 bits; a table of more would take seco
 _TAIL = 9  # a table ends at this many deviations; larger symbols are coded by length and bits
 
 Model: TypeAlias = constriction.stream.model.Categorical
-Decode = Callable[[constriction.stream.queue.RangeDecoder], np.ndarray]
 
 
 def scale_codes(deviations: np.ndarray, step_sizes: np.ndarray) -> np.ndarray:
@@ -97,7 +96,7 @@ def encode_with_scales(symbols: np.ndarray, codes: np.ndarray) -> bytes:
     """Code int32 symbols [D] under one scale code each, int [D]."""
     encoder = constriction.stream.queue.RangeEncoder()
     encode_symbols(encoder, symbols, codes)
-    return trim(encoder, lambda decoder: decode_symbols(decoder, codes), symbols)
+    return trim(encoder)
 
 
 def encode_symbols(encoder: constriction.stream.queue.RangeEncoder, symbols: np.ndarray, codes: np.ndarray) -> None:
@@ -202,8 +201,7 @@ def encode_counted(symbols: np.ndarray, adaptive: bool) -> bytes:
     for index in (symbols + largest).tolist():
         encoder.encode(index, counter.model())
         counter.add(index)
-    decode = partial(_decode_counted, largest=largest, num_symbols=len(symbols), adaptive=adaptive)
-    return head + trim(encoder, decode, symbols)
+    return head + trim(encoder)
 
 
 def decode_counted(payload: bytes, num_symbols: int, adaptive: bool) -> np.ndarray:
@@ -265,30 +263,25 @@ def start_decoder(payload: bytes) -> constriction.stream.queue.RangeDecoder:
     return constriction.stream.queue.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))
 
 
-def trim(encoder: constriction.stream.queue.RangeEncoder, decode: Decode, symbols: np.ndarray) -> bytes:
-    """Return the shortest bytes that still decode to `symbols`.
+def trim(encoder: constriction.stream.queue.RangeEncoder) -> bytes:
+    """Return the shortest bytes that still decode to what was encoded.
 
     The coder ends on a 32-bit word, and any number in its last interval will do: bytes are cut off the end, the
     last one raised by one where that is what keeps the number in the interval.
     """
+    num_words, (low, size) = encoder.pos()
     best = encoder.get_compressed().astype(">u4").tobytes()
+    num_bytes = 4 * num_words + 8  # of numbers as long as the coder's state, of which `low` is the last 64 bits
+    # The words before may still await a carry; the number that was written is in the interval, and has them settled.
+    written = int.from_bytes(best, "big") << 8 * (num_bytes - len(best))
+    low = written - (written - low) % (1 << 64)
     for length in range(len(best) - 1, max(-1, len(best) - 9), -1):
-        number = int.from_bytes(best[:length], "big")
-        candidates = [best[:length]]
-        if number + 1 < 1 << 8 * length:
-            candidates.append((number + 1).to_bytes(length, "big"))
-        fitting = [c for c in candidates if _decodes_to(symbols, decode, c)]
+        number, zeros = int.from_bytes(best[:length], "big"), 8 * (num_bytes - length)
+        fitting = [n for n in (number, number + 1) if n < 1 << 8 * length and low <= n << zeros < low + size]
         if not fitting:
             break
-        best = fitting[0]
+        best = fitting[0].to_bytes(length, "big")
     return best
-
-
-def _decodes_to(symbols: np.ndarray, decode: Decode, payload: bytes) -> bool:
-    try:
-        return np.array_equal(decode(start_decoder(payload)), symbols)
-    except ValueError:
-        return False  # cut too short: no symbols lead to this number
 
 
 @contextmanager

@@ -99,6 +99,22 @@ def test_codes_in_whole_numbers_agree_with_the_prior_in_floats(coder: LatentCode
     assert len(np.unique(exact)) > 5
 
 
+def test_files_read_together_are_those_read_one_by_one(coder: LatentCoder) -> None:
+    rows = [symbols_like(seed, 0.5 + seed % 5) for seed in range(20)]
+    for row in rows[::3]:
+        row[16:] = 0  # of z alone, between the others
+    blobs = [coder.write(row, 2.0 ** -(seed % 4)) for seed, row in enumerate(rows)]
+    together = coder.read_several(blobs)
+    assert [len(latents) for latents in together] == [16 if seed % 3 == 0 else 112 for seed in range(20)]
+    for latents, blob in zip(together, blobs, strict=True):
+        assert torch.equal(latents, coder.read(blob))
+    assert coder.read_several([]) == []
+    content = container.read(blobs[1])
+    blobs[1] = container.write(container.Container(8, content.step_size, content.fingerprint, b"", True, True))
+    with pytest.raises(CorruptFileError, match="payload is empty"):
+        coder.read_several(blobs)
+
+
 def test_weights_change_the_codes(coder: LatentCoder) -> None:
     generator, symbols = TinyGridGenerator(), symbols_like(5, 1.5)[16:].reshape(6, 4, 4)
     before = GridCoder(generator).scale_codes(symbols, torch.zeros(16), STEP)

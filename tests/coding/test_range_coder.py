@@ -135,3 +135,27 @@ def test_an_excess_of_17_bits_is_refused():
     payload = encoder.get_compressed().astype(">u4").tobytes()
     with pytest.raises(ValueError, match="does not fit int16"):
         range_coder.decode_with_scales(payload, np.zeros(1, np.int64))
+
+
+@pytest.mark.parametrize("end", [[], [0], [2], [2, 1, 0, 1]], ids=str)
+@pytest.mark.parametrize("length", [1, 20, 60, 200])
+def test_bytes_are_trimmed_to_the_shortest_also_where_a_carry_was_awaited(length: int, end: list[int]) -> None:
+    # The middle third of the interval keeps its middle: no word is settled before the end.
+    model = constriction.stream.model.Categorical(np.array([0.375, 0.25, 0.375]), perfect=False)
+    symbols = np.array([1] * length + end, np.int32)
+    encoder = constriction.stream.queue.RangeEncoder()
+    encoder.encode(symbols, model)
+    payload = range_coder.trim(encoder)
+
+    def decodes(number: int, num_bytes: int) -> bool:
+        decoder = range_coder.start_decoder(number.to_bytes(num_bytes, "big"))
+        try:
+            with range_coder.payload_errors():
+                return np.array_equal(decoder.decode(model, len(symbols)), symbols)
+        except ValueError:
+            return False
+
+    number, num_bytes = int.from_bytes(payload, "big"), len(payload)
+    assert decodes(number, num_bytes)
+    near = [(number >> 8) + change for change in (-1, 0, 1, 2)]
+    assert not any(decodes(one, num_bytes - 1) for one in near if 0 <= one < 256 ** (num_bytes - 1))

@@ -37,7 +37,7 @@ class RateBudget:
 
 
 Z_BUDGET = RateBudget()
-GRID_BUDGET = RateBudget(search=Effort(num_steps=115, lr=0.05, num_rounds=10))
+GRID_BUDGET = RateBudget(search=Effort(num_steps=105, lr=0.05, num_rounds=10))
 
 
 @dataclass(frozen=True)

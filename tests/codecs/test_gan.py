@@ -237,7 +237,7 @@ def test_every_part_by_its_config(part):
     blobs, trace = traced(codec, images)
     assert codec.encode(images) == blobs
     assert codec.decode(blobs).shape == images.shape
-    if part != "reversal=fast":  # whose start is as good as the end here
+    if part not in ("reversal=fast", "reversal=brief"):  # whose start is as good as the end here
         assert (trace.losses[:, :, -1] < trace.losses[:, :, 0]).all()
 
 

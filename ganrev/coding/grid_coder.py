@@ -153,6 +153,7 @@ class GridCoder:
         if first is not None:
             at, channels, offsets, magnitudes = _told(first, self._own_readers, len(self.turns[1]))
             told = self._own[group][channels, offsets] * magnitudes[:, None]
+            # In place, which may change the sums: those of a second turn are not read again.
             h = h.flatten(0, 1).index_add_(0, at * first.shape[1] + channels, told).view(h.shape)
         log2_deviation = (h.clamp_min(0).flatten(1) @ self._out[number][turn]).div_(_UNIT).floor_()
         places = self.turns[turn]

@@ -21,6 +21,23 @@ from ganrev.generator.base import Generator, Levels
 _FILES_AT_ONCE = 16  # whose grids are read together: some 2 MB each
 
 
+@dataclass(frozen=True)
+class _OpenFile:
+    """A file that is read up to the end of z.
+
+    Attributes:
+        step_size: as it stores it.
+        symbols: of z, int32 [D] (float32 latents where the step size is 0).
+        z: dequantised, float32 [D].
+        decoder: of what follows; None where nothing does.
+    """
+
+    step_size: float
+    symbols: np.ndarray
+    z: Tensor
+    decoder: Decoder | None
+
+
 class LatentCoder:
     """Codes the latents of one generator; it uses what was measured of them, but no pictures and no losses.
 
@@ -124,7 +141,7 @@ class LatentCoder:
                 latents[i] = read
         return latents
 
-    def _open(self, blob: bytes) -> "_OpenFile":
+    def _open(self, blob: bytes) -> _OpenFile:
         """Read a file up to the end of z."""
         content = container.read(blob)
         container.check_generator(content, self.generator.digest)
@@ -152,7 +169,7 @@ class LatentCoder:
         decoder = range_coder.start_decoder(content.payload[1:])
         return decoder, range_coder.decode_symbols(decoder, codes)
 
-    def _read_grids(self, files: Sequence["_OpenFile"]) -> list[Tensor]:
+    def _read_grids(self, files: Sequence[_OpenFile]) -> list[Tensor]:
         """Return the dequantised latents of files that have a grid, each float32 [D]."""
         decoders = [file.decoder for file in files if file.decoder is not None]
         try:
@@ -220,23 +237,6 @@ def _finite(latents: Tensor) -> Tensor:
     if not latents.isfinite().all():
         raise CorruptFileError("the .gr file holds latents that are no finite numbers")
     return latents
-
-
-@dataclass(frozen=True)
-class _OpenFile:
-    """A file that is read up to the end of z.
-
-    Attributes:
-        step_size: as it stores it.
-        symbols: of z, int32 [D] (float32 latents where the step size is 0).
-        z: dequantised, float32 [D].
-        decoder: of what follows; None where nothing does.
-    """
-
-    step_size: float
-    symbols: np.ndarray
-    z: Tensor
-    decoder: Decoder | None
 
 
 class CodeLengths:

@@ -13,7 +13,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from ganrev.codecs.base import DescribedCodec, described
+from ganrev.codecs.base import BelowFloorError, DescribedCodec, described
 from ganrev.configuration.configs import to_dict
 from ganrev.configuration.options import check_option
 from ganrev.data.pictures import Pictures, parse_shard
@@ -122,7 +122,8 @@ def check_overlap(codec: DescribedCodec, pictures: Pictures, allowed: bool) -> O
 def run(cfg: DictConfig, overrides: list[str] | None = None, codec: DescribedCodec | None = None) -> Path:
     """Evaluate one config, unless that has been done; returns the run's folder.
 
-    A run that was cut off goes on with what is finished in its hidden folder, `<out>/.<run_id>.partial`.
+    A run that was cut off goes on with what is finished in its hidden folder, `<out>/.<run_id>.partial`. That also keeps
+    the floors of a codec that has no file of the size asked for, for the next time.
 
     Args:
         cfg: the composed config (`configs/config.yaml`).
@@ -220,7 +221,9 @@ def _evaluate(codec: DescribedCodec, pictures: Pictures, overlap: Overlap, run: 
     _write_origin(codec, pictures, run, cfg)
     encoded = stages.encode_all(codec, pictures, run, cfg.batch_size)
     if len(encoded.failed) == len(pictures.names):
-        run.remove()
+        # Floors took long to find and stay what they are: their journal remains, and tells them at once next time.
+        if any(BelowFloorError.floor_in(reason) is None for reason in encoded.failed.values()):
+            run.remove()
         raise NothingEncodedError(encoded.failed)
     decode_seconds = stages.decode_all(run, encoded.batches)
     rows = stages.score(codec, pictures, run, encoded, decode_seconds, cfg.get("score_limit"))

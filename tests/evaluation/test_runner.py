@@ -14,7 +14,7 @@ from ganrev.evaluation.decoding import decode_folder
 from ganrev.evaluation.metrics import distortion
 from ganrev.evaluation.record import COLUMNS
 from ganrev.evaluation.run_folder import RunFolder
-from ganrev.evaluation.runner import run, unused_overrides
+from ganrev.evaluation.runner import NothingEncodedError, run, unused_overrides
 from ganrev.evaluation.summary_text import describe
 from ganrev.pixels import resize
 from ganrev.reversal import perceptual
@@ -223,6 +223,17 @@ def test_a_run_of_refused_pictures_is_an_error_and_leaves_no_run(tmp_path):
     with pytest.raises(ValueError, match="not one of 2 pictures could be encoded; the first: a red corner"):
         run(compose_run(tmp_path / "pictures", tmp_path / "runs", *RAW))
     assert not list((tmp_path / "runs").glob("rawcodec-*"))
+
+
+def test_floors_are_looked_for_once(pictures_dir, tmp_path, monkeypatch):
+    config = compose_run(pictures_dir, tmp_path / "runs", "codec=jpeg", "codec.target_bytes=40")
+    with pytest.raises(NothingEncodedError, match="floor for it is") as first:
+        run(config)
+    assert not list((tmp_path / "runs").glob("jpeg*"))
+    monkeypatch.setattr(stages, "_encode", lambda *_: pytest.fail("a picture is encoded again"))
+    with pytest.raises(NothingEncodedError) as second:
+        run(config)
+    assert second.value.failed == first.value.failed
 
 
 def test_diverged_lanes_are_counted(pictures_dir, tmp_path, decode_here):

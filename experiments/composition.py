@@ -1,7 +1,7 @@
 """What tables, figures, curves and sweeps share: a YAML file, overrides, and the configs composed of them."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -13,6 +13,7 @@ from ganrev.configuration.overrides import compose_config, table_path
 from ganrev.errors import root_cause
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import NothingEncodedError, run, unused_overrides
+from ganrev.paths import user_path
 
 _log = logging.getLogger(__name__)
 
@@ -133,6 +134,13 @@ def why_unavailable(error: Exception) -> str:
     return f"left out: {cause}"
 
 
+def check_faces(configs: Iterable[DictConfig]) -> None:
+    """Raise ValueError where there are no faces at a place that a config's codec would be fitted to."""
+    faces = [face for cfg in configs for face in cfg.codec.get("faces") or []]
+    if missing := [face for face in dict.fromkeys(faces) if not user_path(face).exists()]:
+        raise ValueError(f"no training faces at {', '.join(missing)}: give tar shards or folders by codec.faces=[...]")
+
+
 def lacks_faces(cfg: DictConfig) -> bool:
     """Whether a config's codec must be fitted to faces and names none."""
     return "faces" in cfg.codec and cfg.codec.faces is None
@@ -174,6 +182,7 @@ def run_all(
         ValueError: a bad option, or not one picture of a row could be encoded.
     """
     configs = compose_all([own for _, own in rows], user)
+    check_faces(cfg for cfg, _ in configs)
     unused = set(user)
     for cfg, added in configs:
         unused -= set(added) - set(unused_overrides(cfg, added))

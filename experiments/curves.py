@@ -10,6 +10,7 @@ import pandas as pd
 from experiments import composition
 from experiments.measured import MEASURES
 from experiments.monotony import count_rises
+from experiments.origins import origin_columns
 from experiments.shared_curve import SharedCurve
 from ganrev.configuration.configs import to_dict
 from ganrev.configuration.options import check_option
@@ -94,49 +95,54 @@ def measure(curve: Curve, user: Sequence[str]) -> pd.DataFrame:
     """Return one line per point: means over pictures and half widths of their 95 % intervals.
 
     Of a curve of sizes the largest comes first. Where not one picture has a file so small, none has a smaller one, and
-    the curve ends. `floor_bytes` is the mean over pictures of the smallest file, where a picture has missed a size.
+    the curve ends. Where a picture has missed a size, `floor_bytes` is the mean over pictures of the smallest file; if
+    only those that missed one told theirs, that is `floor_at_most`, from the others' smallest files here.
     What is made `at_once` minimises one loss: `rises` says in words how often that rises with the size.
     """
     lines: list[dict[str, Any]] = []
     smallest: dict[str, int] = {}
+    floors: dict[str, int] = {}
     found_rows: list[pd.DataFrame] = []
-    has_missed = False
     shared = SharedCurve.of(curve.points[0], user) if curve.at_once else None
     for number, point in enumerate(curve.points):
         print(f"{curve.label}, point {number + 1} of {len(curve.points)}: {' '.join(point)}", flush=True)
-        rows, failed = _rows_and_failed(curve, number, user, shared)
-        found = dict(zip(rows["name"], rows["num_bytes"], strict=True)) if rows is not None else {}
-        found |= {name: floor for name, why in failed.items() for floor in composition.floors({name: why})}
-        smallest = {name: min(size, smallest.get(name, size)) for name, size in (smallest | found).items()}
-        has_missed = has_missed or bool(failed)
+        rows, failed, origin = _rows_and_failed(curve, number, user, shared)
+        floors |= {name: floor for name, why in failed.items() for floor in composition.floors({name: why})}
         if rows is None:
             break
         size = curve.sizes[number] if curve.sizes else None
         line = {"curve": curve.label, "point": " ".join(point), "target_bytes": size, "num_images": len(rows)}
-        lines.append(line | {"num_without": len(failed)} | _means(rows))
+        lines.append(line | {"num_without": len(failed)} | _means(rows) | origin)
+        smallest |= dict(zip(rows["name"], rows["num_bytes"], strict=True))
         found_rows.append(rows)
     if shared is not None:
         shared.remove()
-    floor = float(np.mean(list(smallest.values()))) if has_missed else np.nan
+    floor = float(np.mean(list((smallest | floors).values()))) if floors else np.nan
+    known = smallest.keys() <= floors.keys()
     loss = to_dict(composition.compose_row(curve.points[0], user).loss, resolve=True) if curve.at_once else {}
-    return pd.DataFrame(lines).assign(floor_bytes=floor, rises=count_rises(found_rows, loss) or None)
+    return pd.DataFrame(lines).assign(
+        floor_bytes=floor if known else np.nan,
+        floor_at_most=np.nan if known else floor,
+        rises=count_rises(found_rows, loss) or None,
+    )
 
 
 def _rows_and_failed(
     curve: Curve, number: int, user: Sequence[str], shared: SharedCurve | None
-) -> tuple[pd.DataFrame | None, dict[str, str]]:
-    """Return the rows of a point, None where no picture has a file so small, and why pictures have failed."""
+) -> tuple[pd.DataFrame | None, dict[str, str], dict[str, object]]:
+    """Return a point's rows, None where no picture has a file so small; why pictures have failed; where it was made."""
     point = curve.points[number]
     if curve.reversal:
-        return recode(composition.run_one(curve.reversal, user), point), {}
+        reversed_ = composition.run_one(curve.reversal, user)
+        return recode(reversed_, point), {}, origin_columns(reversed_.provenance)
     codec = shared.point(curve.sizes[number]) if shared else None
     try:
         found = RunFolder(run(composition.compose_row(point, user), codec=codec))
     except NothingEncodedError as error:
         if len(composition.floors(error.failed)) < len(error.failed):
             raise
-        return None, error.failed
-    return found.rows, found.summary["images_failed"]
+        return None, error.failed, {}
+    return found.rows, found.summary["images_failed"], origin_columns(found.provenance)
 
 
 def _means(rows: pd.DataFrame) -> dict[str, float]:

@@ -13,6 +13,7 @@ from experiments.curves import Curve, measure, read_curves
 from experiments.drawing.curves import draw_curves
 from experiments.drawing.style import origin_of, save
 from experiments.measured import MEASURES, Measure
+from experiments.origins import describe_origins
 from ganrev.markdown import markdown_table
 from ganrev.wording import counted
 
@@ -76,18 +77,24 @@ def sizes_to_markdown(frame: pd.DataFrame) -> str:
 def to_markdown(frame: pd.DataFrame, title: str) -> str:
     """Return the table of points in Markdown."""
     shown = shown_measures(frame)
-    rows = []
-    by_bytes = [curve.sort_values("num_bytes") for _, curve in frame.groupby("curve", sort=False)]
+    has_identity, rows = "identity_share" in frame, []
+    by_bytes = [curve.sort_values(["num_bytes", "target_bytes"]) for _, curve in frame.groupby("curve", sort=False)]
     for _, line in pd.concat(by_bytes).iterrows():
         values = [f"{_rounded(line, one)}{_interval(line, one)}" for one in shown]
         asked = "" if pd.isna(line["target_bytes"]) else f"{line['target_bytes']:.0f}"
-        rows.append([line["curve"], asked, str(line["num_images"]), f"{line['num_bytes']:.1f}", *values])
-    table = markdown_table(("curve", "asked for", "n", "bytes", *(one.name for one in shown)), rows)
+        same = [_share(line["identity_share"])] if has_identity else []
+        rows.append([line["curve"], asked, str(line["num_images"]), f"{line['num_bytes']:.1f}", *values, *same])
+    names = [*(one.name for one in shown), *(["same person"] if has_identity else [])]
+    table = markdown_table(("curve", "asked for", "n", "bytes", *names), rows)
     return f"**{title}**\n\n{table}\n\nWhole files; means, ± half the width of the 95 % confidence interval.\n"
 
 
 def _rounded(line: pd.Series, one: Measure) -> str:
     return "" if pd.isna(line[one.key]) else f"{line[one.key]:.{one.digits}f}"
+
+
+def _share(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.0%}"
 
 
 def _interval(line: pd.Series, one: Measure) -> str:
@@ -101,6 +108,11 @@ def notes_on(frame: pd.DataFrame) -> list[str]:
     for label, curve in frame.groupby("curve", sort=False):
         if curve["floor_bytes"].notna().any():
             lines.append(f"{label}: its floor is {curve['floor_bytes'].iloc[0]:.0f} bytes, the mean over pictures.")
+        if curve["floor_at_most"].notna().any():
+            most = curve["floor_at_most"].iloc[0]
+            lines.append(
+                f"{label}: its floor is at most {most:.0f} bytes, the mean over pictures: no smaller size was tried."
+            )
         lines += [f"{label}: {rises}" for rises in curve["rises"].dropna().unique()]
     if (frame["num_without"] > 0).any():
         lines.append(
@@ -111,7 +123,7 @@ def notes_on(frame: pd.DataFrame) -> list[str]:
         num = int(max(frame[f"{one.key}_n"].max() for one in fewer))
         names = ", ".join(one.name for one in fewer)
         lines.append(f"{names}: of the first {counted(num, 'picture')}; score_limit=null takes all.")
-    return lines
+    return [*lines, *describe_origins(frame, "curve")]
 
 
 def _check_keys(experiment: dict[str, Any], labels: Sequence[str], name: str) -> None:
@@ -131,7 +143,8 @@ def make_curves(name: str, overrides: Sequence[str], results: Path) -> None:
     _check_keys(experiment, [curve.label for curve in curves], name)
     defaults = composition.check_overrides(experiment.get("common", []), name)
     user = composition.with_defaults(defaults, overrides)
-    composition.compose_all([own for curve in curves for own in curve.runs], user)
+    configs = composition.compose_all([own for curve in curves for own in curve.runs], user)
+    composition.check_faces(cfg for cfg, _ in configs)
     frame, notes = measure_all(curves, user)
     compared = deltas.compare_curves(frame, experiment.get("anchors", []))
     text = to_markdown(frame, experiment.get("title", name))

@@ -11,6 +11,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from experiments import composition, rendering
+from experiments.origins import describe_origins, origin_columns
 from ganrev.data.seen import Seen
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.summary_text import scoring_notes, training_notes
@@ -108,24 +109,8 @@ def collect(rows: Sequence[Row], runs: Sequence[RunFolder]) -> pd.DataFrame:
         line |= {key: len(summary[key]) for key in ("images_failed", "images_skipped")}
         line |= {key: summary[key] for key in ("lanes", "lanes_diverged")}
         line["run"] = run.name
-        lines.append(line | _origin(origin))
+        lines.append(line | origin_columns(origin))
     return pd.DataFrame(lines)
-
-
-def _origin(origin: dict) -> dict:
-    """Return the columns that say where a run was made; several values where shards or restarts differ."""
-    origins = [origin, *origin.get("others", [])]
-    commits = dict.fromkeys(str(o["commit"]) for o in origins if o["commit"])
-    return {
-        "commit": ", ".join(commits) or None,
-        "dirty": any(o["dirty"] for o in origins) if commits else None,
-        "hardware": " and ".join(dict.fromkeys(_hardware(o["hardware"]) for o in origins)),
-    }
-
-
-def _hardware(hardware: dict) -> str:
-    cpu = f"{hardware['cpu']}, {hardware['cores']} cores"
-    return f"{hardware['gpu']}; {cpu}" if hardware["gpu"] else cpu
 
 
 def notes(frame: pd.DataFrame, runs: Sequence[RunFolder], user: Sequence[str]) -> list[str]:
@@ -148,7 +133,7 @@ def notes(frame: pd.DataFrame, runs: Sequence[RunFolder], user: Sequence[str]) -
         + _generators(runs)
         + _lowest_psnr_of_seen(frame, runs)
         + _missing_and_diverged(frame, runs)
-        + _origins(frame)
+        + describe_origins(frame, "scheme")
     )
 
 
@@ -236,23 +221,6 @@ def leave_out(rows: Sequence[Row], runs: Sequence[RunFolder], left_out: dict[str
     if not kept:
         raise ValueError("no row is left: " + "; ".join(f"{label}: {why}" for label, why in left_out.items()))
     return kept
-
-
-def _origins(frame: pd.DataFrame) -> list[str]:
-    """Name machine and commit, once if they are the same for all rows."""
-    texts = [
-        f"{hardware}; commit {_short(commit) if pd.notna(commit) else 'unknown'}"
-        f"{', with uncommitted changes' if dirty else ''}"
-        for hardware, commit, dirty in zip(frame["hardware"], frame["commit"], frame["dirty"], strict=True)
-    ]
-    if len(set(texts)) == 1:
-        return [f"Measured on {texts[0]}."]
-    groups = {text: [s for s, t in zip(frame["scheme"], texts, strict=True) if t == text] for text in texts}
-    return [f"{', '.join(schemes)}: measured on {text}." for text, schemes in groups.items()]
-
-
-def _short(commits: str) -> str:
-    return ", ".join(commit[:12] for commit in commits.split(", "))
 
 
 def write(frame: pd.DataFrame, title: str, lines: Sequence[str], folder: Path, name: str) -> list[Path]:

@@ -1,5 +1,6 @@
 """GAN reversal that is given a size or a quality and chooses all other settings by itself."""
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from ganrev.generator.base import Generator, Levels
 from ganrev.reversal.device import Device
 from ganrev.reversal.losses import MSE, SSIM
 from ganrev.reversal.settings import Reversal
+
+_logger = logging.getLogger(__name__)
 
 _JUDGES: dict[str, type[nn.Module]] = {"ssim": SSIM, "psnr": MSE}
 _LIMITS = {"ssim": (0.0, 1.0), "psnr": (5.0, 60.0)}
@@ -76,7 +79,9 @@ def parse_quality(quality: str) -> tuple[str, float]:
         value = math.nan
     low, high = _LIMITS.get(measure, (0.0, 0.0))
     if not low < value < high:
-        raise ValueError(f"quality must be like ssim:0.72 (0 to 1) or psnr:25 (5 to 60 dB), got {quality!r}")
+        raise ValueError(
+            f"quality must be like ssim:0.72 (between 0 and 1) or psnr:25 (between 5 and 60 dB), got {quality!r}"
+        )
     return measure, value
 
 
@@ -129,7 +134,7 @@ class AutoCodec(LatentCodec):
             raise ValueError(f"codec.curve must have codec.target_bytes among its sizes, {target_bytes}; got {curve}")
         levels: Levels = ("z" if generator.grid is None else "all") if latent is None else latent
         super().__init__(generator, loss, Range("fitted"), True, device, seed, levels)
-        self.target_bytes, self.quality, self.reversal = target_bytes, quality, reversal
+        self.target_bytes, self.quality, self.reversal = target_bytes, quality, _suited(reversal, generator)
         self.target = Target(target_bytes) if quality is None else self._target_of(quality)
         self.curve = curve
         self.budgets: dict[Levels, RateBudget] = {"z": budget, "all": grid_budget}
@@ -137,8 +142,6 @@ class AutoCodec(LatentCodec):
         self.searches: dict[Levels, SymbolSearch] = {"z": SymbolSearch(self.renderer, self.loss, z_coder)}
         if levels == "all":
             self.searches["all"] = self.search
-        if reversal.init == "linear":
-            self.renderer.fast_generator.invert_linear_map(self._blank())  # one without says so now
 
     def _target_of(self, quality: str) -> Target:
         measure, value = parse_quality(quality)
@@ -216,12 +219,14 @@ class AutoCodec(LatentCodec):
 
     def _choice(self, found: Found, target: Target) -> Choice:
         exhausted = target.num_bytes is not None and found.exhausted and len(found.blob) < target.num_bytes
+        # A quality is reached by more of it, too, and few bytes by one less.
+        enough = found.hit or target.num_bytes is None or target.num_bytes - len(found.blob) == 1
         return Choice(
             num_bytes=len(found.blob),
             levels="all" if container.read(found.blob).has_grid else "z",
             lmbda=found.lmbda,
             step_size=found.step_size,
-            hit=found.hit,
+            hit=found.ratio <= 1 and enough,
             target=str(self.quality) if target.num_bytes is None else f"{target.num_bytes} bytes",
             exhausted=exhausted,
         )
@@ -230,6 +235,17 @@ class AutoCodec(LatentCodec):
         """Return z of the best lane of each uint8 picture [N, 3, S, S], float32 [N, latent_dim]."""
         lanes = reverse_pictures(self.renderer, self.loss, images, self.seed, self.reversal)
         return lanes.z[lanes.best(self.search.distortions(lanes.z, lanes.images))]
+
+
+def _suited(reversal: Reversal, generator: Generator) -> Reversal:
+    """Return a reversal; the default one where it would start at a linear map that the generator has not."""
+    if reversal.init == "prior" or generator.has_linear_map:
+        return reversal
+    _logger.warning(
+        "%s has no linear map to start a reversal at: automatic mode takes reversal=default",
+        type(generator).__name__,
+    )
+    return Reversal(restarts=reversal.restarts, clip=reversal.clip)
 
 
 def _is_better(old: Found, new: Found) -> bool:

@@ -97,4 +97,12 @@ def cheapest_moves(problem: Problem, symbols: Tensor, curvature: Tensor) -> list
     saved = torch.where(values > 0, -prices.change(values, -1, quote), -prices.change(values, 1, quote))
     lost = (curvature[:, None] - values.sign() * slopes) / saved.clamp_min(1e-9)
     lost = lost.masked_fill((values == 0) | (saved <= 0), torch.inf)
+    if problem.grid is not None:
+        _spare_last_of_grid(lost[:, problem.generator.latent_dim :])
     return [row.argsort(stable=True)[: int(row.isfinite().sum())].cpu() for row in lost]
+
+
+def _spare_last_of_grid(lost: Tensor) -> None:
+    """Rule out, in place, the last move of each lane's grid [L, G]: a file of an empty one is drawn as z alone is."""
+    last = lost.masked_fill(lost == torch.inf, -torch.inf).argmax(dim=1, keepdim=True)
+    lost.scatter_(1, last, torch.inf)

@@ -50,14 +50,14 @@ def make_codec(overrides: list[str]) -> "GanCodec | AutoCodec":
     from ganrev.codecs.auto import AutoCodec
     from ganrev.codecs.gan import GanCodec
     from ganrev.configuration.overrides import compose_for_codec
-    from ganrev.evaluation.runner import unused_overrides
+    from ganrev.evaluation.runner import unused_overrides, without_effect
 
     cfg = compose_for_codec(overrides)
     codec = instantiate(cfg.codec)
     if not isinstance(codec, GanCodec | AutoCodec):
         raise ValueError(f"this command makes and reads .gr files; {cfg.codec['_target_']} has a format of its own")
     for override in unused_overrides(cfg, overrides, ("codec", "hydra")):
-        print(f"{override} has no effect: {cfg.codec['_target_']} does not read it", file=sys.stderr)
+        print(without_effect(cfg, override), file=sys.stderr)
     return codec
 
 

@@ -72,8 +72,8 @@ def refuse(trained_on: Mapping[str, str]) -> None:
     more = f"; and {len(trained_on) - _NUM_NAMED} more" if len(trained_on) > _NUM_NAMED else ""
     verb = "picture was" if len(trained_on) == 1 else "pictures were"
     raise ValueError(
-        f"{len(trained_on)} {verb} among those that the generator was trained on, so that their scores would flatter "
-        f"it: {listed}{more}. Take other pictures, or another generator; data.allow_seen_in_training=true takes them "
+        f"{len(trained_on)} {verb} among those that the codec was trained on, so that their scores would flatter "
+        f"it: {listed}{more}. Take other pictures, or another codec; data.allow_seen_in_training=true takes them "
         "all the same, and the results then say so"
     )
 

@@ -63,6 +63,13 @@ def unused_overrides(cfg: DictConfig, overrides: Sequence[str], read_anyway: Seq
     return ignored
 
 
+def without_effect(cfg: DictConfig, override: str) -> str:
+    """Say that a config's codec does not read an override, and where it has an option of its own by that name."""
+    key = override.lstrip("+~").split("=")[0]
+    own = f"; it reads codec.{key}" if key in cfg.codec else ""
+    return f"{override} has no effect: {cfg.codec['_target_']} does not read it{own}"
+
+
 def load_pictures(cfg: DictConfig, image_size: int | None) -> Pictures:
     """Load the data source, or the shard of it that `data.shard` names, at the codec's own size where it has one."""
     source = copy.deepcopy(cfg.data)  # the copy keeps its parent, for interpolations
@@ -122,8 +129,8 @@ def check_overlap(codec: DescribedCodec, pictures: Pictures, allowed: bool) -> O
 def run(cfg: DictConfig, overrides: list[str] | None = None, codec: DescribedCodec | None = None) -> Path:
     """Evaluate one config, unless that has been done; returns the run's folder.
 
-    A run that was cut off goes on with what is finished in its hidden folder, `<out>/.<run_id>.partial`. That also keeps
-    the floors of a codec that has no file of the size asked for, for the next time.
+    A run that was cut off goes on with what is finished in its hidden folder, `<out>/.<run_id>.partial`. That
+    also keeps the floors of a codec that has no file of the size asked for, for the next time.
 
     Args:
         cfg: the composed config (`configs/config.yaml`).
@@ -135,7 +142,7 @@ def run(cfg: DictConfig, overrides: list[str] | None = None, codec: DescribedCod
             be encoded.
     """
     for override in unused_overrides(cfg, overrides or []):
-        _logger.warning("%s has no effect: the codec %s does not read it", override, cfg.codec["_target_"])
+        _logger.warning("%s", without_effect(cfg, override))
     cfg = modern_config(cfg)
     stages.check_batch_size(cfg.batch_size)
     costly.check_score_limit(cfg.get("score_limit"))

@@ -23,8 +23,8 @@ _SHOWN = (  # column, label, digits
 )
 _TRAINING = {
     "images_seen_in_training": "the generator was trained on",
-    "images_alike_in_training": "look like faces that the generator was trained on, under other CelebA numbers",
-    "images_unchecked_in_training": "may be among those that the generator was trained on, of which there is no record",
+    "images_alike_in_training": "look like faces that the codec was trained on, under other CelebA numbers",
+    "images_unchecked_in_training": "may be among those that the codec was trained on, of which there is no record",
 }
 
 

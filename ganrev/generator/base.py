@@ -71,7 +71,9 @@ class Generator(nn.Module):
         if levels == "z":
             return self.latent_dim
         if self.grid is None:
-            raise ValueError(f"{type(self).__name__} has no latents beyond z; take latent=z")
+            raise ValueError(
+                f"{type(self).__name__} has no latents beyond z; take latent=z (codec.latent=z in automatic mode)"
+            )
         return self.latent_dim + self.grid.num_latents
 
     def relative_step_sizes(self, num_latents: int) -> Tensor:
@@ -114,6 +116,11 @@ class Generator(nn.Module):
                 "`ganrev face-prior`"
             )
         return self.face_prior.sample(num_samples, rng)
+
+    @property
+    def has_linear_map(self) -> bool:
+        """Whether `invert_linear_map` can be called."""
+        return type(self).invert_linear_map is not Generator.invert_linear_map
 
     def invert_linear_map(self, x: Tensor) -> Tensor:
         """Guess the latents of pictures at little cost, for `reversal.init=linear`.

@@ -1,5 +1,7 @@
 """Automatic mode: a size is hit from below, a quality from above, and what was chosen is told."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hydra.utils import instantiate
@@ -8,12 +10,14 @@ from PIL import Image
 from ganrev.cli import main
 from ganrev.codecs.auto import AutoCodec, parse_quality
 from ganrev.codecs.base import CodecIdentity
-from ganrev.codecs.rate_control import RateBudget
+from ganrev.codecs.rate_control import Found, RateBudget
+from ganrev.codecs.target import Target
 from ganrev.coding import container
 from ganrev.evaluation.metrics import distortion
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import run
 from ganrev.evaluation.summary_text import describe
+from ganrev.generator.base import Generator
 from ganrev.pixels import to_x
 from ganrev.reversal.device import Device
 from ganrev.reversal.losses import MSE
@@ -97,6 +101,39 @@ def test_all_latents_that_the_generator_has_are_used():
     assert torch.equal(grid_codec(latent="z").decode(blobs), codec.decode(blobs))
     with pytest.raises(ValueError, match="no latents beyond z"):
         auto_codec(target_bytes=300, latent="all")
+
+
+def test_trimming_does_not_empty_a_grid():
+    images = smooth_images(2)
+    codec = grid_codec()
+    (search, sizes), symbols = (codec.search, torch.full((2,), 0.05)), torch.zeros(2, 16 + 96, dtype=torch.int32)
+    symbols[:, :4], symbols[0, 20], symbols[1, [30, 40, 50]] = 3, 1, 2
+    first, second = search.cheapest_moves(symbols, images, sizes)
+    assert first.max() < 16
+    assert len(second[second >= 16]) == 2
+    search = grid_codec(latent="z").search
+    assert len(search.cheapest_moves(symbols[:1, :16], images[:1], sizes[:1])[0]) == 4
+
+
+def test_a_generator_without_a_linear_map_is_reversed_by_the_default(caplog, monkeypatch):
+    monkeypatch.setattr(TinyGridGenerator, "invert_linear_map", Generator.invert_linear_map)
+    codec = grid_codec(reversal=Reversal(steps=5, init="linear", scaled=True, restarts=2))
+    assert (codec.reversal.init, codec.reversal.steps, codec.reversal.restarts) == ("prior", 100, 2)
+    assert "TinyGridGenerator has no linear map to start a reversal at" in caplog.text
+    assert len(codec.encode(smooth_images(1))[0]) <= 300
+    monkeypatch.undo()
+    assert grid_codec(reversal=Reversal(steps=5, init="linear")).reversal.steps == 5
+
+
+def test_more_quality_than_asked_for_and_a_byte_less_are_no_misses():
+    codec = auto_codec(target_bytes=20)
+    (blob,), _ = codec.choose(drawn_images(1))
+    found = Found(1e-3, 0.1, torch.zeros(16), blob, 0.1, 0.9, (False, 0.1))
+    assert not found.hit
+    assert codec._choice(found, Target(len(blob) + 1)).hit
+    assert not codec._choice(found, Target(len(blob) + 2)).hit
+    assert codec._choice(found, Target(judge=MSE(), limit=0.1)).hit
+    assert not codec._choice(replace(found, ratio=1.01), Target(judge=MSE(), limit=0.1)).hit
 
 
 def test_a_point_of_a_curve_is_a_codec():
@@ -219,9 +256,12 @@ def test_what_is_asked_for_in_vain_beside_a_size_is_told(tmp_path, capsys):
             *tiny,
             *SMALL_OVERRIDES,
             "quant=extreme",
+            "latent=z",
         ]
     )
-    assert "quant=extreme has no effect: ganrev.codecs.AutoCodec does not read it" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "quant=extreme has no effect: ganrev.codecs.AutoCodec does not read it\n" in told
+    assert "latent=z has no effect: ganrev.codecs.AutoCodec does not read it; it reads codec.latent" in told
 
 
 def test_where_all_lanes_diverge_an_error_names_the_learning_rate():

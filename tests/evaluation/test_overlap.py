@@ -164,4 +164,4 @@ def test_a_generator_without_a_card_is_said_to_be_unknown(faces_dir, monkeypatch
     folder = run(compose_run(faces_dir))
     assert "it is unknown what this generator was trained on" in caplog.text
     assert RunFolder(folder).summary["images_unchecked_in_training"] == 2
-    assert "2 of 2 pictures may be among those that the generator was trained on" in describe(RunFolder(folder))
+    assert "2 of 2 pictures may be among those that the codec was trained on" in describe(RunFolder(folder))

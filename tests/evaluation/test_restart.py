@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from experiments import table
+from experiments.origins import describe_origins
 from ganrev.codecs.gan import GanCodec
 from ganrev.evaluation import decoding, runner, stages
 from ganrev.evaluation.jobs import read_failed
@@ -145,7 +146,7 @@ def test_a_run_that_several_commits_made_names_them(compose_run, monkeypatch):
     assert [other["commit"] for other in origin["others"]] == ["c" * 40]
     frame = table.collect([table.Row("gan", ["codec=gan"])], [RunFolder(folder)])
     assert frame["commit"][0].endswith("c" * 40)
-    assert f"cc, {'c' * 12}" in table._origins(frame.assign(commit=f"{'c' * 40}, {'c' * 40}"))[0]
+    assert f"cc, {'c' * 12}" in describe_origins(frame.assign(commit=f"{'c' * 40}, {'c' * 40}"), "scheme")[0]
 
 
 def test_a_decoder_whose_run_was_killed_writes_nothing(pictures_dir, tmp_path):

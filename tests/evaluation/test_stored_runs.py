@@ -120,7 +120,7 @@ def test_a_table_takes_stored_runs(monkeypatch):
     digest = instantiate(runs[0].config.generator).digest[:12]
     assert f"Generator: dcgan, weights {digest}." in lines
     assert any(line.startswith("seen: 95 % of its pictures have a PSNR of ") for line in lines)
-    assert any("of 2 pictures may be among those that the generator was trained on" in line for line in lines)
+    assert any("of 2 pictures may be among those that the codec was trained on" in line for line in lines)
 
 
 def test_a_stored_run_is_described(monkeypatch):

@@ -7,12 +7,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from experiments import curves, rate_distortion
+from experiments import composition, curves, rate_distortion
 from experiments.composition import compose_row
 from experiments.shared_curve import SharedCurve
 from ganrev.codecs import AutoCodec
 from ganrev.evaluation.run_folder import RunFolder
-from ganrev.evaluation.runner import run
+from ganrev.evaluation.runner import NothingEncodedError, run
 from tests.calling import call
 from tests.experiments.tables import load
 from tests.tiny import smooth_images
@@ -92,6 +92,50 @@ def test_a_curve_ends_at_its_floor(place, common, tmp_path):
     assert f"JPEG: its floor is {floor:.0f} bytes" in printed
     assert "point 3 of 4" in printed  # the size at which no picture has a file
     assert "point 4 of 4" not in printed
+    last_lines = (place / "rd" / "floor.md").read_text().splitlines()[-1]
+    assert "; commit " in last_lines
+
+
+def test_a_floor_is_a_bound_where_not_all_pictures_have_told_theirs(place, common):
+    point = {"label": "JPEG", "overrides": ["codec=jpeg"], "sizes": [5000, 100]}
+    assert run_curves(place, "told", {"curves": [point]}, *common)[1] == 0
+    rows = pd.read_csv(place / "rd" / "told.csv")
+    config = compose_row(["codec=jpeg", "codec.target_bytes=100"], common)
+    with pytest.raises(NothingEncodedError) as error:
+        run(config)
+    floors = composition.floors(error.value.failed)
+    assert rows["floor_bytes"].iloc[0] == sum(floors) / 2
+    between = {"label": "JPEG", "overrides": ["codec=jpeg"], "sizes": [5000, floors[0]]}
+    printed, status = run_curves(place, "bound", {"curves": [between]}, *common)
+    assert status == 0
+    assert floors[0] < floors[1]
+    assert f"its floor is at most {sum(floors) / 2:.0f} bytes" in printed
+    assert pd.read_csv(place / "rd" / "bound.csv")["floor_bytes"].isna().all()
+
+
+def test_missing_faces_are_told_before_anything_is_measured(place, common, capsys):
+    content = {
+        "sizes": [4000],
+        "curves": [{"label": "JPEG", "points": POINTS}, {"label": "PCA", "overrides": ["codec=pca"]}],
+    }
+    printed, status = run_curves(place, "early", content, *common, "codec.faces=[nowhere.tar]")
+    assert status == 2
+    assert "point" not in printed
+    assert "no training faces at nowhere.tar" in capsys.readouterr().err
+
+
+def test_shares_of_the_same_person_are_shown_where_they_were_measured():
+    points = [("a", 100, 0.5, 0.75), ("a", 300, 0.4, 1.0), ("b", 100, float("nan"), float("nan"))]
+    frame = pd.DataFrame(points, columns=["curve", "num_bytes", "identity", "identity_share"])
+    frame = frame.assign(target_bytes=frame["num_bytes"], num_images=4, identity_ci95=0.1)
+    lines = rate_distortion.to_markdown(frame, "shares").splitlines()
+    assert [line.split(" | ")[-1] for line in lines if line.startswith("| ")] == [
+        "same person |",
+        "---: |",
+        "75% |",
+        "100% |",
+        " |",
+    ]
 
 
 def test_no_file_of_any_size_leaves_a_curve_out(place, common):

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from experiments import table
+from experiments.origins import describe_origins
 from ganrev.codecs import BelowFloorError
 from ganrev.evaluation import metrics, runner
 from ganrev.evaluation.run_folder import RunFolder
@@ -189,9 +190,9 @@ def test_a_generator_that_saw_the_test_pictures_is_called_so(tmp_path):
 
 def test_rows_of_two_machines_are_told_apart():
     frame = pd.DataFrame({"scheme": ["a", "b", "c"], "hardware": ["x", "y", "x"], "commit": "c" * 40, "dirty": False})
-    assert table._origins(frame) == [
+    assert describe_origins(frame, "scheme") == [
         f"{s}: measured on {h}; commit {'c' * 12}." for s, h in (("a, c", "x"), ("b", "y"))
     ]
-    assert table._origins(frame.iloc[[0, 2]].assign(dirty=True)) == [
+    assert describe_origins(frame.iloc[[0, 2]].assign(dirty=True), "scheme") == [
         f"Measured on x; commit {'c' * 12}, with uncommitted changes."
     ]

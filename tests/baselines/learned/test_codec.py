@@ -13,6 +13,8 @@ from baselines.learned import codec as module
 from baselines.learned.codec import FRAME, LearnedCodec, load_autoencoder, load_encoder, load_hyperprior
 from ganrev.codecs import BelowFloorError
 from ganrev.coding.frame import CorruptFileError, NotAContainerError, WrongGeneratorError
+from ganrev.contamination.card import read_card
+from ganrev.contamination.hashes import all_hashes_paths, load_hashes
 from tests.learned import write_weights
 from tests.tiny import TinyGenerator, smooth_images
 
@@ -158,3 +160,11 @@ def test_a_fresh_process_on_other_threads_reads_the_same_symbols(paths, images, 
     subprocess.run([sys.executable, "-c", script, *arguments], check=True, timeout=120)
     drawn = torch.load(tmp_path / "drawn.pt", weights_only=True)
     assert (drawn.int() - codec.decode(blobs).int()).abs().max() <= 1
+
+
+def test_the_shipped_models_know_their_training_faces():
+    card = module.weights_folder() / module.FACES_CARD
+    known = read_card(card).known
+    (path,) = all_hashes_paths(card)
+    assert len(load_hashes(path)) == len(known.celeba_ids) == 15690
+    assert known.celeba_identities

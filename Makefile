@@ -50,7 +50,7 @@ automatic: $(INSTALLED) ## automatic mode against the best of a full grid
 sweep: $(INSTALLED) ## a grid over loss, learning rate, step and restarts, as one CSV
 	$(GANREV) sweep $(ARGS)
 
-bench: $(INSTALLED) ## speed, memory and load beside a plain loop, in nine minutes: make bench ARGS="--quick"
+bench: $(INSTALLED) ## speed, memory and load beside a plain loop, in half an hour: make bench ARGS="--quick"
 	$(GANREV) bench $(ARGS)
 
 scale: $(INSTALLED) ## peak memory of runs over 1,000 and 10,000 pictures, of decoding them, and of make table1

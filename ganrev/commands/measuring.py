@@ -19,7 +19,7 @@ def bench(faces: Path | None, quick: bool, out: Path, overrides: tuple[str, ...]
     """Measure speed and memory of reversal, in turn with a plain loop, and several jobs at once.
 
     The plain loop does what public re-implementations do: one image at a time, float32, Adam at a constant rate, weight
-    gradients left on. Takes nine minutes, and a machine without other work.
+    gradients left on. Takes half an hour, and a machine without other work.
 
     \b
     ganrev bench --quick

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from ganrev.contamination.card import ModelCard, celeba_numbers, write_card
 from ganrev.contamination.hashes import write_hashes
-from ganrev.data.corpus import load_corpus
+from ganrev.data.corpus import check_sources, load_corpus
 from ganrev.files import write_whole
 from ganrev.locks import locked
-from ganrev.paths import cache_dir, user_path
+from ganrev.paths import cache_dir
 from ganrev.progress import ProgressBar
 
 IMAGE_SIZE = 128
@@ -207,16 +207,7 @@ def _check_sources(faces: object) -> list[Path]:
             f"{IMAGE_SIZE} x {IMAGE_SIZE} pixels, none of which is a test picture. The first run fits them and "
             "keeps the result"
         )
-    if not isinstance(faces, Sequence) or isinstance(faces, str) or not faces:
-        raise ValueError(
-            f"codec.faces must be a list of tar shards or folders of training faces, {IMAGE_SIZE} x {IMAGE_SIZE} "
-            f"pixels, got {faces!r}: for example codec.faces=[train-0.tar,more/]"
-        )
-    sources = [user_path(face) for face in faces]
-    missing = [str(source) for source in sources if not source.exists()]
-    if missing:
-        raise ValueError(f"no training faces at {', '.join(missing)}: give tar shards or folders by codec.faces=[...]")
-    return sources
+    return check_sources(faces, "codec.faces", IMAGE_SIZE)
 
 
 def _cache_name(sources: list[Path], num_components: int, seed: int) -> str:

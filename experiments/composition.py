@@ -10,10 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 from ganrev.codecs import BelowFloorError, UnavailableError
 from ganrev.configuration.configs import load_config, to_dict
 from ganrev.configuration.overrides import compose_config, table_path
+from ganrev.data.corpus import check_sources
 from ganrev.errors import root_cause
 from ganrev.evaluation.run_folder import RunFolder
 from ganrev.evaluation.runner import NothingEncodedError, run, unused_overrides
-from ganrev.paths import user_path
 
 _log = logging.getLogger(__name__)
 
@@ -136,9 +136,10 @@ def why_unavailable(error: Exception) -> str:
 
 def check_faces(configs: Iterable[DictConfig]) -> None:
     """Raise ValueError where there are no faces at a place that a config's codec would be fitted to."""
-    faces = [face for cfg in configs for face in cfg.codec.get("faces") or []]
-    if missing := [face for face in dict.fromkeys(faces) if not user_path(face).exists()]:
-        raise ValueError(f"no training faces at {', '.join(missing)}: give tar shards or folders by codec.faces=[...]")
+    for cfg in configs:
+        faces = to_dict(cfg.codec, resolve=True).get("faces")
+        if faces is not None:
+            check_sources(faces, "codec.faces")
 
 
 def lacks_faces(cfg: DictConfig) -> bool:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganrev.data.formats import decode_picture
+from ganrev.paths import user_path
 from ganrev.progress import ProgressBar
 
 _logger = logging.getLogger(__name__)
@@ -17,6 +18,26 @@ _logger = logging.getLogger(__name__)
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".jp2"}
 
 _MOST_BYTES = 64 << 20  # of one file: no face of 128 x 128 comes near, and a compressed shard may hold gigabytes
+
+
+def check_sources(faces: object, option: str, size: int = 128) -> list[Path]:
+    """Return the places of faces; ValueError unless they are a list, and all of them are there.
+
+    Args:
+        faces: as an option has them.
+        option: its name, for messages.
+        size: side of the faces in pixels.
+    """
+    if not isinstance(faces, Sequence) or isinstance(faces, str) or not faces:
+        raise ValueError(
+            f"{option} must be a list of tar shards or folders of training faces, {size} x {size} pixels, got "
+            f"{faces!r}: for example {option}=[train-0.tar,more/]"
+        )
+    sources = [user_path(face) for face in faces]
+    missing = [str(source) for source in sources if not source.exists()]
+    if missing:
+        raise ValueError(f"no training faces at {', '.join(missing)}: give tar shards or folders by {option}=[...]")
+    return sources
 
 
 def load_corpus(sources: Sequence[str | Path], size: int = 128) -> tuple[list[str], Tensor]:

@@ -122,6 +122,8 @@ def test_missing_faces_are_told_before_anything_is_measured(place, common, capsy
     assert status == 2
     assert "point" not in printed
     assert "no training faces at nowhere.tar" in capsys.readouterr().err
+    assert run_curves(place, "early", content, *common, "codec.faces=nowhere.tar")[1] == 2
+    assert "codec.faces must be a list of tar shards" in capsys.readouterr().err
 
 
 def test_shares_of_the_same_person_are_shown_where_they_were_measured():

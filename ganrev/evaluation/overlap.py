@@ -1,4 +1,4 @@
-"""Finds test pictures that the generator was trained on."""
+"""Finds test pictures that a codec was trained on."""
 
 import logging
 from collections.abc import Mapping

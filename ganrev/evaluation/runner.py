@@ -138,7 +138,7 @@ def run(cfg: DictConfig, overrides: list[str] | None = None, codec: DescribedCod
         codec: what encodes the pictures, where the config's codec has been built already.
 
     Raises:
-        ValueError: a bad option or bad input, pictures that the generator was trained on, or not one picture could
+        ValueError: a bad option or bad input, pictures that the codec was trained on, or not one picture could
             be encoded.
     """
     for override in unused_overrides(cfg, overrides or []):

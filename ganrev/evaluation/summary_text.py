@@ -22,7 +22,7 @@ _SHOWN = (  # column, label, digits
     ("decode_seconds", "seconds to decode, per picture", 4),
 )
 _TRAINING = {
-    "images_seen_in_training": "the generator was trained on",
+    "images_seen_in_training": "the codec was trained on",
     "images_alike_in_training": "look like faces that the codec was trained on, under other CelebA numbers",
     "images_unchecked_in_training": "may be among those that the codec was trained on, of which there is no record",
 }

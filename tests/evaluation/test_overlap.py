@@ -88,9 +88,9 @@ def test_a_run_on_a_training_face_is_refused_unless_allowed(faces_dir):
     assert not (faces_dir / "runs").exists()
     folder = run(compose_run(faces_dir, "data.allow_seen_in_training=true"))
     assert RunFolder(folder).summary["images_seen_in_training"] == 1
-    assert "1 of 2 pictures the generator was trained on" in describe(RunFolder(folder))
+    assert "1 of 2 pictures the codec was trained on" in describe(RunFolder(folder))
     frame = table.collect([table.Row("GAN", [])], [RunFolder(folder)])
-    assert "GAN: 1 of 2 pictures the generator was trained on." in table.notes(frame, [RunFolder(folder)], [])
+    assert "GAN: 1 of 2 pictures the codec was trained on." in table.notes(frame, [RunFolder(folder)], [])
     with pytest.raises(ValueError, match="allow_seen_in_training"):  # although the run is there
         run(compose_run(faces_dir))
 
